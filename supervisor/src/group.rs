@@ -1,0 +1,541 @@
+//! The ractor shell of a supervisor: carries out what the pure core decides, and nothing else.
+//!
+//! It never sleeps and never works: a child's start and stop run inside the child, timers are one heap with one wake-up,
+//! and every answer comes back as a message or an event. A slow child therefore delays nobody.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
+
+use crate::address::{Down, Injection};
+use crate::board::{Board, NodeFacts, StateChange};
+use crate::child_spec::ChildSpec;
+use crate::clock::Epoch;
+use crate::core::{
+    ChildId, ChildPlan, ChildView, Core, Effect, EndKind, Event, KillReason, Operator, Order,
+};
+use crate::end::{End, Record};
+use crate::group_start::{GroupSource, plans_of};
+use crate::launch::{Call, Launcher, Live};
+use crate::level::{Level, State};
+use crate::panics::caught;
+use crate::spec::Strategy;
+use crate::status::NodeKind;
+
+/// What a supervisor is told.
+pub(crate) enum GroupMsg {
+    /// A child is ready, or its group has settled.
+    Ready {
+        child: ChildId,
+        incarnation: u64,
+        up: bool,
+    },
+    /// A timer may be due.
+    Wake,
+    /// An operator's order for the child of this name.
+    Operator { name: String, order: Operator },
+    /// A drill for the child of this name; answers whether it took effect.
+    Inject {
+        name: String,
+        injection: Injection,
+        answer: oneshot::Sender<bool>,
+    },
+    /// A keyed child; the opener hears when it is ready or why not.
+    Add {
+        spec: Box<ChildSpec>,
+        opener: oneshot::Sender<Result<(), End>>,
+    },
+    /// End the child of this name for good.
+    Close { name: String },
+    /// Stop all children in order, then end.
+    Shutdown,
+}
+
+/// Who hears of this group.
+#[derive(Clone)]
+pub(crate) struct Parent {
+    pub(crate) group: ActorRef<GroupMsg>,
+    pub(crate) child: ChildId,
+    pub(crate) incarnation: u64,
+}
+
+/// What a group is launched with.
+pub(crate) struct GroupLaunch {
+    pub(crate) path: Arc<str>,
+    pub(crate) source: GroupSource,
+    pub(crate) parent: Option<Parent>,
+    pub(crate) record: Arc<Record>,
+    pub(crate) board: Board,
+}
+
+struct Slot {
+    name: Arc<str>,
+    path: Arc<str>,
+    launcher: Arc<dyn Launcher>,
+    live: Option<(Live, u64)>,
+    last_end: Option<End>,
+    opener: Option<oneshot::Sender<Result<(), End>>>,
+}
+
+pub(crate) struct GroupState {
+    launch: GroupLaunch,
+    core: Core,
+    epoch: Epoch,
+    slots: HashMap<ChildId, Slot>,
+    names: HashMap<Arc<str>, ChildId>,
+    actors: HashMap<ActorId, ChildId>,
+    next_id: ChildId,
+    timers: BinaryHeap<Reverse<(Duration, ChildId, u64)>>,
+    /// The wake-up that is under way, if any.
+    wake_at: Option<Duration>,
+    settled: bool,
+    up: bool,
+}
+
+pub(crate) struct Group;
+
+impl GroupState {
+    fn new(launch: GroupLaunch) -> Self {
+        Self {
+            launch,
+            core: Core::new(Strategy::OneForOne, Order::Parallel, Vec::new(), 1),
+            epoch: Epoch::start(),
+            slots: HashMap::new(),
+            names: HashMap::new(),
+            actors: HashMap::new(),
+            next_id: 0,
+            timers: BinaryHeap::new(),
+            wake_at: None,
+            settled: false,
+            up: false,
+        }
+    }
+
+    async fn start(&mut self, myself: &ActorRef<GroupMsg>) -> Result<(), End> {
+        let source = self.launch.source.clone();
+        let path = Arc::clone(&self.launch.path);
+        let children = caught(source.children(path)).await.map_err(|panic| {
+            End::new(
+                EndKind::FailedStart { permanent: false },
+                "domain.start_panicked",
+                format!("panicked while starting: {panic}"),
+            )
+        })?;
+        let children = children?;
+        let plans = plans_of(&children.specs);
+        self.core = Core::new(children.strategy, children.order, plans, rand::random());
+        for spec in children.specs {
+            self.insert(spec);
+        }
+        self.launch
+            .board
+            .register_group(Arc::clone(&self.launch.path), myself.clone());
+        self.handle_event(myself, Event::Start).await;
+        Ok(())
+    }
+
+    fn insert(&mut self, spec: ChildSpec) -> ChildId {
+        let id = self.next_id;
+        self.next_id += 1;
+        let name: Arc<str> = spec.name.into();
+        let path: Arc<str> = join(&self.launch.path, &name).into();
+        self.launch.board.add(NodeFacts {
+            path: Arc::clone(&path),
+            kind: spec.launcher.kind(),
+            bears: spec.policy.bears,
+            budget: spec.policy.budget.max,
+            cell: spec.launcher.cell(),
+            manifest: spec.manifest,
+        });
+        self.names.insert(Arc::clone(&name), id);
+        self.slots.insert(
+            id,
+            Slot {
+                name,
+                path,
+                launcher: spec.launcher,
+                live: None,
+                last_end: None,
+                opener: None,
+            },
+        );
+        id
+    }
+
+    async fn handle_event(&mut self, myself: &ActorRef<GroupMsg>, event: Event) {
+        let now = self.epoch.now();
+        let was_up = self.up;
+        let was_settled = self.settled;
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in self.core.step(event, now) {
+                if let Effect::Launch { child, incarnation } = effect {
+                    events.extend(self.launch_child(myself, child, incarnation).await);
+                } else {
+                    self.carry_out(effect, myself, now);
+                }
+            }
+        }
+        if self.settled && (!was_settled || self.up != was_up) {
+            self.tell_parent();
+        }
+        self.schedule_wake(myself, now);
+    }
+
+    fn carry_out(&mut self, effect: Effect, myself: &ActorRef<GroupMsg>, now: Duration) {
+        match effect {
+            Effect::Drain { child } => self.stop_child(child, true),
+            Effect::Stop { child } => self.stop_child(child, false),
+            Effect::Kill { child, reason } => self.kill_child(child, reason),
+            Effect::Timer { child, token, at } => self.timers.push(Reverse((at, child, token))),
+            Effect::Publish { child, view } => self.publish(child, &view, now),
+            Effect::Remove { child } => self.remove(child),
+            Effect::Abandoned { child } => {
+                if let Some(slot) = self.slots.get(&child) {
+                    tracing::error!(path = %slot.path, "did not end after a kill: its thread is blocked");
+                    self.launch.board.note_killed(&slot.path);
+                }
+            }
+            Effect::Settled => self.settled = true,
+            Effect::Up(up) => self.up = up,
+            Effect::Finished => myself.stop(None),
+            // Launches wait for the child's mailbox, so they are not carried out here.
+            Effect::Launch { .. } => {}
+        }
+    }
+
+    /// Launches an incarnation; one that cannot even be spawned has ended.
+    async fn launch_child(
+        &mut self,
+        myself: &ActorRef<GroupMsg>,
+        child: ChildId,
+        incarnation: u64,
+    ) -> Option<Event> {
+        let slot = self.slots.get_mut(&child)?;
+        let call = Call {
+            child,
+            incarnation,
+            path: Arc::clone(&slot.path),
+            group: myself.clone(),
+            board: self.launch.board.clone(),
+        };
+        match slot.launcher.launch(call).await {
+            Ok(live) => {
+                self.actors.insert(live.actor.get_id(), child);
+                slot.live = Some((live, incarnation));
+                None
+            }
+            Err(error) => {
+                let end = EndKind::FailedStart { permanent: false };
+                slot.last_end = Some(End::new(end, "actor.not_spawned", error));
+                Some(Event::Ended {
+                    child,
+                    incarnation,
+                    end,
+                })
+            }
+        }
+    }
+
+    fn stop_child(&mut self, child: ChildId, drain: bool) {
+        let Some(slot) = self.slots.get(&child) else {
+            return;
+        };
+        slot.launcher.close(Down::default());
+        let Some((live, _)) = &slot.live else {
+            return;
+        };
+        // Either fails only for an actor that has already ended, whose event is then under way.
+        match &live.control {
+            Some(group) => drop(group.send_message(GroupMsg::Shutdown)),
+            None if drain => drop(live.actor.drain()),
+            None => live.actor.stop(None),
+        }
+    }
+
+    fn kill_child(&mut self, child: ChildId, reason: KillReason) {
+        if let Some(slot) = self.slots.get(&child) {
+            slot.launcher.close(Down::default());
+            if reason == KillReason::StopLimit {
+                tracing::warn!(path = %slot.path, "did not stop within its limit: killed");
+                self.launch.board.note_killed(&slot.path);
+            }
+            if let Some((live, _)) = &slot.live {
+                live.record.set_killed_for(reason);
+                live.actor.kill();
+            }
+        }
+    }
+
+    fn publish(&mut self, child: ChildId, view: &ChildView, now: Duration) {
+        let Some(slot) = self.slots.get_mut(&child) else {
+            return;
+        };
+        let wait = view.next.map(|at| at.saturating_sub(now));
+        if view.state != State::Running {
+            slot.launcher.close(Down {
+                level: Level::Offline,
+                retry_at: view.next.map(|at| self.epoch.instant(at)),
+            });
+        } else if let Some(opener) = slot.opener.take() {
+            // The opener may have gone; then nobody waits.
+            drop(opener.send(Ok(())));
+        }
+        self.launch.board.change(StateChange {
+            path: Arc::clone(&slot.path),
+            state: view.state,
+            restarts: view.restarts,
+            in_window: view.in_window,
+            next_in: wait,
+        });
+    }
+
+    fn remove(&mut self, child: ChildId) {
+        if let Some(slot) = self.slots.remove(&child) {
+            self.names.remove(&slot.name);
+            self.launch.board.remove(&slot.path);
+            slot.launcher.removed();
+            if let Some(opener) = slot.opener {
+                let end = slot.last_end.unwrap_or_else(End::normal);
+                drop(opener.send(Err(end)));
+            }
+        }
+    }
+
+    async fn child_ended(&mut self, myself: &ActorRef<GroupMsg>, actor: ActorId, killed: bool) {
+        let Some(child) = self.actors.remove(&actor) else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(&child) else {
+            return;
+        };
+        let Some((live, incarnation)) = slot.live.take_if(|(live, _)| live.actor.get_id() == actor)
+        else {
+            return;
+        };
+        let cell = slot.launcher.cell();
+        let in_hand = cell.as_ref().and_then(|cell| cell.in_hand());
+        let end = live.record.conclude(killed, in_hand);
+        if let Some(cell) = cell {
+            cell.take_in_hand(None);
+        }
+        let kind = end.kind;
+        if kind != EndKind::Normal {
+            tracing::warn!(path = %slot.path, code = %end.code, reason = %end.message, "ended");
+        }
+        self.launch.board.ended(&slot.path, &end);
+        if slot.launcher.kind() != NodeKind::Actor {
+            self.launch.board.remove_below(&slot.path);
+        }
+        slot.last_end = Some(end);
+        let event = Event::Ended {
+            child,
+            incarnation,
+            end: kind,
+        };
+        self.handle_event(myself, event).await;
+    }
+
+    fn tell_parent(&self) {
+        match &self.launch.parent {
+            Some(parent) => {
+                let ready = GroupMsg::Ready {
+                    child: parent.child,
+                    incarnation: parent.incarnation,
+                    up: self.up,
+                };
+                // A parent that has ended takes this group down anyway.
+                drop(parent.group.send_message(ready));
+            }
+            None => self.launch.board.set_ready(),
+        }
+    }
+
+    fn schedule_wake(&mut self, myself: &ActorRef<GroupMsg>, now: Duration) {
+        let Some(Reverse((at, _, _))) = self.timers.peek() else {
+            return;
+        };
+        let at = *at;
+        if self.wake_at.is_some_and(|wake_at| wake_at <= at) {
+            return;
+        }
+        self.wake_at = Some(at);
+        drop(myself.send_after(at.saturating_sub(now), || GroupMsg::Wake));
+    }
+
+    async fn wake(&mut self, myself: &ActorRef<GroupMsg>) {
+        self.wake_at = None;
+        let now = self.epoch.now();
+        while let Some(Reverse((at, child, token))) = self.timers.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            self.handle_event(myself, Event::Timer { child, token })
+                .await;
+        }
+        self.schedule_wake(myself, now);
+    }
+
+    async fn add(
+        &mut self,
+        myself: &ActorRef<GroupMsg>,
+        spec: ChildSpec,
+        opener: oneshot::Sender<Result<(), End>>,
+    ) {
+        if self.core.is_stopping() {
+            spec.launcher.removed();
+            drop(opener.send(Err(End::new(
+                EndKind::FailedStart { permanent: false },
+                "supervisor.stopping",
+                "the supervisor is stopping",
+            ))));
+            return;
+        }
+        let policy = spec.policy;
+        let id = self.insert(spec);
+        if let Some(slot) = self.slots.get_mut(&id) {
+            slot.opener = Some(opener);
+        }
+        let plan = ChildPlan {
+            id,
+            policy,
+            hard_needs: Vec::new(),
+            all_needs: Vec::new(),
+            ephemeral: true,
+        };
+        self.handle_event(myself, Event::Add(plan)).await;
+    }
+
+    fn inject(&mut self, name: &str, injection: Injection) -> bool {
+        let Some(child) = self.names.get(name).copied() else {
+            return false;
+        };
+        if injection == Injection::Kill {
+            let live = self
+                .slots
+                .get(&child)
+                .is_some_and(|slot| slot.live.is_some());
+            self.kill_child(child, KillReason::Drill);
+            return live;
+        }
+        self.slots
+            .get(&child)
+            .is_some_and(|slot| slot.launcher.inject(injection))
+    }
+
+    async fn serve(&mut self, myself: &ActorRef<GroupMsg>, msg: GroupMsg) {
+        match msg {
+            GroupMsg::Ready {
+                child,
+                incarnation,
+                up,
+            } => {
+                let event = Event::Ready {
+                    child,
+                    incarnation,
+                    up,
+                };
+                self.handle_event(myself, event).await;
+            }
+            GroupMsg::Wake => self.wake(myself).await,
+            GroupMsg::Operator { name, order } => {
+                if let Some(child) = self.names.get(name.as_str()).copied() {
+                    self.handle_event(myself, Event::Operator { child, order })
+                        .await;
+                }
+            }
+            GroupMsg::Inject {
+                name,
+                injection,
+                answer,
+            } => drop(answer.send(self.inject(&name, injection))),
+            GroupMsg::Add { spec, opener } => self.add(myself, *spec, opener).await,
+            GroupMsg::Close { name } => {
+                if let Some(child) = self.names.get(name.as_str()).copied() {
+                    let order = Operator::Stop;
+                    self.handle_event(myself, Event::Operator { child, order })
+                        .await;
+                }
+            }
+            GroupMsg::Shutdown => self.handle_event(myself, Event::Shutdown).await,
+        }
+    }
+}
+
+impl Actor for Group {
+    type Msg = GroupMsg;
+    type State = GroupState;
+    type Arguments = GroupLaunch;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<GroupMsg>,
+        launch: GroupLaunch,
+    ) -> Result<GroupState, ActorProcessingErr> {
+        Ok(GroupState::new(launch))
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<GroupMsg>,
+        state: &mut GroupState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.start(&myself).await.map_err(|end| {
+            let message = end.message.clone();
+            state.launch.record.set_end(end);
+            message.into()
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<GroupMsg>,
+        msg: GroupMsg,
+        state: &mut GroupState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.serve(&myself, msg).await;
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<GroupMsg>,
+        event: SupervisionEvent,
+        state: &mut GroupState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorTerminated(actor, _, reason) => {
+                let killed = reason.as_deref() == Some("killed");
+                state.child_ended(&myself, actor.get_id(), killed).await;
+            }
+            SupervisionEvent::ActorFailed(actor, _) => {
+                state.child_ended(&myself, actor.get_id(), false).await;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    async fn post_stop(
+        &self,
+        _myself: ActorRef<GroupMsg>,
+        state: &mut GroupState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.launch.board.unregister_group(&state.launch.path);
+        Ok(())
+    }
+}
+
+/// The path of a child.
+pub(crate) fn join(parent: &str, name: &str) -> String {
+    if parent == "/" {
+        format!("/{name}")
+    } else {
+        format!("{parent}/{name}")
+    }
+}

@@ -1,0 +1,147 @@
+//! Reading the tree: status documents, health, the history and subscriptions to it.
+
+use tokio::sync::watch;
+
+use crate::level::{Level, State};
+use crate::model::{Model, Node, is_below, parent_of};
+use crate::status::{Detail, Health, NodeKind, NodeStatus, StatusEvent};
+use crate::system::System;
+
+/// Events read at most at once by a subscription.
+const BATCH: usize = 256;
+
+impl System {
+    /// The status of the node at `path` (the root without one) with `depth` levels of nodes below it (all without one).
+    /// `None` when there is no such node.
+    pub fn status(&self, path: Option<&str>, depth: Option<usize>) -> Option<NodeStatus> {
+        self.board().with(|model| {
+            model.settle();
+            status_of(model, path.unwrap_or("/"), depth.unwrap_or(usize::MAX))
+        })
+    }
+
+    /// The system's level.
+    pub fn level(&self) -> Level {
+        self.health().level
+    }
+
+    /// The system in a few lines.
+    pub fn health(&self) -> Health {
+        self.board().with(|model| {
+            model.settle();
+            let domains = model
+                .nodes()
+                .values()
+                .filter(|node| node.facts.kind == NodeKind::Domain)
+                .map(|node| {
+                    let name = node.facts.path.trim_start_matches('/').to_owned();
+                    (name, node.shown().level)
+                })
+                .collect();
+            let root = model.node("/");
+            Health {
+                level: root.map_or(Level::Offline, |root| root.shown().level),
+                since: root.map_or_else(|| model.started_at(), Node::since),
+                ready: root.is_some_and(|root| root.state == State::Running),
+                domains,
+            }
+        })
+    }
+
+    /// The oldest `limit` kept events after the id `since` (from the oldest kept one without it), of `path` and below
+    /// when given.
+    pub fn events(&self, since: Option<u64>, path: Option<&str>, limit: usize) -> Vec<StatusEvent> {
+        self.board()
+            .with(|model| model.history.after(since.unwrap_or(0), path, limit))
+    }
+
+    /// All events after the id `after`, or from now on without one. A subscriber that falls behind by more than the kept
+    /// history misses the oldest; it holds up nobody.
+    pub fn subscribe(&self, after: Option<u64>) -> Subscription {
+        let newest = self.board().newest();
+        let seen = after.unwrap_or_else(|| *newest.borrow());
+        Subscription {
+            system: self.clone(),
+            newest,
+            seen,
+            batch: std::collections::VecDeque::new(),
+        }
+    }
+}
+
+/// A reader of the history that waits for what comes.
+#[derive(Debug)]
+pub struct Subscription {
+    system: System,
+    newest: watch::Receiver<u64>,
+    seen: u64,
+    batch: std::collections::VecDeque<StatusEvent>,
+}
+
+impl Subscription {
+    /// The next event; `None` when the tree is gone. Cancel-safe.
+    pub async fn next(&mut self) -> Option<StatusEvent> {
+        loop {
+            if let Some(event) = self.batch.pop_front() {
+                self.seen = event.id;
+                return Some(event);
+            }
+            let seen = self.seen;
+            self.newest.wait_for(|newest| *newest > seen).await.ok()?;
+            self.batch = self.system.events(Some(seen), None, BATCH).into();
+            if self.batch.is_empty() {
+                // What was announced has been dropped from the history already.
+                self.seen = *self.newest.borrow();
+            }
+        }
+    }
+}
+
+fn status_of(model: &Model, path: &str, depth: usize) -> Option<NodeStatus> {
+    let node = model.node(path)?;
+    let mut status = own_status(node);
+    if depth > 0 {
+        status.children = model
+            .nodes()
+            .range::<str, _>((std::ops::Bound::Excluded(path), std::ops::Bound::Unbounded))
+            .map(|(other, _)| other)
+            .take_while(|other| is_below(other, path) || other.starts_with(path))
+            .filter(|other| parent_of(other) == Some(path))
+            .filter_map(|child| status_of(model, child, depth - 1))
+            .collect();
+    }
+    Some(status)
+}
+
+fn own_status(node: &Node) -> NodeStatus {
+    let shown = node.shown();
+    let cell = node.facts.cell.as_ref();
+    let mut detail = cell.map(|cell| cell.details()).unwrap_or_default();
+    if let Some(cell) = cell {
+        detail.insert(
+            "replies".to_owned(),
+            Detail::Int(i64::try_from(cell.replies()).unwrap_or(i64::MAX)),
+        );
+    }
+    if let Some(next) = node.next_at {
+        detail.insert("next".to_owned(), Detail::Text(next.to_string()));
+    }
+    if let Some(reason) = node.disabled_for() {
+        detail.insert("disabled".to_owned(), Detail::Text(reason.to_owned()));
+    }
+    NodeStatus {
+        path: node.facts.path.to_string(),
+        kind: node.facts.kind,
+        state: node.state,
+        level: shown.level,
+        since: node.since(),
+        cause: shown.cause.clone(),
+        impact: shown.impact.clone(),
+        fallback: shown.fallback.clone(),
+        restarts: node.restarts.clone(),
+        mailbox: cell.map(|cell| cell.mailbox()),
+        latency_ms: cell.and_then(|cell| cell.latency()),
+        detail,
+        children: Vec::new(),
+    }
+}
