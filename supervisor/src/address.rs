@@ -60,7 +60,6 @@ pub enum Injection {
     Kill,
 }
 
-#[derive(Debug)]
 struct Target<M> {
     actor: ActorRef<Envelope<M>>,
 }
@@ -81,7 +80,6 @@ impl Default for Down {
     }
 }
 
-#[derive(Debug)]
 struct Slot<M> {
     cell: Arc<NodeCell>,
     target: ArcSwapOption<Target<M>>,
@@ -89,9 +87,16 @@ struct Slot<M> {
 }
 
 /// A stable way to reach an actor across its restarts. Cheap to clone.
-#[derive(Debug)]
 pub struct Address<M> {
     slot: Arc<Slot<M>>,
+}
+
+impl<M> std::fmt::Debug for Address<M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Address")
+            .field(self.slot.cell.path())
+            .finish()
+    }
 }
 
 impl<M> Clone for Address<M> {

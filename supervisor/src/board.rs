@@ -105,7 +105,7 @@ impl Board {
         self.with(|model| model.remove_below(path));
     }
 
-    pub(crate) fn change(&self, change: StateChange) {
+    pub(crate) fn change(&self, change: &StateChange) {
         self.with(|model| model.change(change));
     }
 

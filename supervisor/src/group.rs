@@ -285,7 +285,7 @@ impl GroupState {
             // The opener may have gone; then nobody waits.
             drop(opener.send(Ok(())));
         }
-        self.launch.board.change(StateChange {
+        self.launch.board.change(&StateChange {
             path: Arc::clone(&slot.path),
             state: view.state,
             restarts: view.restarts,

@@ -185,13 +185,13 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         };
         let group = inner.group.load_full().ok_or_else(down)?;
         let address = self.reserve(key.clone())?;
-        let (opener, opened) = oneshot::channel();
+        let (opener, answer) = oneshot::channel();
         let spec = Box::new(self.spec(key.clone(), address.clone(), seed));
         if group.send_message(GroupMsg::Add { spec, opener }).is_err() {
             inner.children.remove(&key);
             return Err(down());
         }
-        match opened.await {
+        match answer.await {
             Ok(Ok(())) => Ok(address),
             Ok(Err(end)) => Err(failed(end)),
             Err(_) => {

@@ -242,9 +242,9 @@ impl Model {
     }
 
     /// Takes a change of state and writes it into the history.
-    pub(crate) fn change(&mut self, change: StateChange) {
+    pub(crate) fn change(&mut self, change: &StateChange) {
         let now = WallTime::now();
-        let action = action_of(&change);
+        let action = action_of(change);
         let Some(node) = self.nodes.get_mut(&change.path) else {
             return;
         };
@@ -286,7 +286,7 @@ impl Model {
     /// The root's own state.
     pub(crate) fn set_root_state(&mut self, state: State) {
         self.stopping |= state == State::Stopping;
-        self.change(StateChange {
+        self.change(&StateChange {
             path: "/".into(),
             state,
             restarts: 0,

@@ -92,7 +92,7 @@ impl Default for Policy {
             },
             probe: Backoff {
                 first: Duration::from_secs(1),
-                max: Duration::from_secs(60),
+                max: Duration::from_mins(1),
             },
             start_limit: Duration::from_secs(30),
             stop_limit: Duration::from_secs(5),

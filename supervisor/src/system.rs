@@ -188,9 +188,9 @@ impl SystemBuilder {
         let policy = Policy {
             budget: Budget {
                 max: 5,
-                window: Duration::from_secs(60),
+                window: Duration::from_mins(1),
             },
-            start_limit: Duration::from_secs(120),
+            start_limit: Duration::from_mins(2),
             stop_limit: Duration::from_secs(20),
             bears: manifest.priority.cap(),
             ..Policy::default()

@@ -70,6 +70,10 @@ pub(super) enum Phase {
     Stopped,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts; the phase is the state machine"
+)]
 #[derive(Debug)]
 pub(super) struct Child {
     pub(super) plan: ChildPlan,
@@ -156,13 +160,12 @@ impl Child {
 
     pub(super) fn view(&self) -> ChildView {
         let state = match self.phase {
-            Phase::Idle => State::Starting,
-            Phase::Starting if self.probing => State::Quarantined,
+            // Half-open: quarantined until it is ready.
+            Phase::Starting | Phase::Due if self.probing => State::Quarantined,
             Phase::Starting if self.failures > 0 => State::Restarting,
-            Phase::Starting => State::Starting,
+            Phase::Idle | Phase::Starting => State::Starting,
             Phase::Waiting => State::Waiting,
             Phase::Running => State::Running,
-            Phase::Due if self.probing => State::Quarantined,
             Phase::Backoff | Phase::Due | Phase::Parked => State::Restarting,
             Phase::Quarantined => State::Quarantined,
             Phase::Stopping { .. } => State::Stopping,

@@ -134,6 +134,10 @@ pub(crate) enum Effect {
 }
 
 /// The state of one supervisor.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is set once and told once; they are independent"
+)]
 #[derive(Debug)]
 pub(crate) struct Core {
     strategy: Strategy,

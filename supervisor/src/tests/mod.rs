@@ -1,0 +1,6 @@
+//! The shell with real actors: what `README.md` promises, one test a promise.
+
+mod ends;
+mod lab;
+mod order;
+mod promises;
