@@ -46,6 +46,16 @@ pub enum Strength {
     Soft,
 }
 
+impl Strength {
+    /// The worst level that passes from the need to its dependent.
+    pub const fn cap(self) -> Level {
+        match self {
+            Self::Hard => Level::Offline,
+            Self::Soft => Level::Degraded,
+        }
+    }
+}
+
 /// Another domain that a domain needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Need {

@@ -55,7 +55,8 @@ pub use level::{Level, State};
 pub use reading::Subscription;
 pub use spec::{Backoff, Budget, Policy, Restart, Strategy};
 pub use status::{
-    Cause, Change, Detail, Health, Latency, Mailbox, NodeKind, NodeStatus, Restarts, StatusEvent,
+    Cause, Change, Detail, Health, Latency, Mailbox, NodeKind, NodeStatus, Refusal, Restarts,
+    StatusEvent,
 };
 pub use system::{ActError, Action, BuildError, StopReport, System, SystemBuilder};
 pub use worker::{StartError, Worker, WorkerError};

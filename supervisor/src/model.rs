@@ -12,7 +12,7 @@ use crate::end::End;
 use crate::history::History;
 use crate::level::{Level, State};
 use crate::rollup::{Input, Verdict, roll_up};
-use crate::status::{Cause, Change, NodeKind, Restarts, StatusEvent};
+use crate::status::{Cause, Change, NodeKind, Refusal, Restarts, StatusEvent};
 
 /// Why a node is not well, as far as it knows itself.
 #[derive(Debug, Clone)]
@@ -74,6 +74,17 @@ impl Node {
 
     pub(crate) fn disabled_for(&self) -> Option<&str> {
         self.disabled_for.as_deref()
+    }
+
+    /// Set while its newest start was refused for good.
+    pub(crate) fn refusal(&self) -> Option<Refusal> {
+        let (end, _) = self.end.as_ref()?;
+        let refused = end.kind == EndKind::FailedStart { permanent: true };
+        (refused && self.state != State::Running).then(|| Refusal {
+            path: self.facts.path.to_string(),
+            code: end.code.clone(),
+            message: end.message.clone(),
+        })
     }
 
     /// Since when state and level are what they are.

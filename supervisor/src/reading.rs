@@ -2,9 +2,10 @@
 
 use tokio::sync::watch;
 
+use crate::domain::Manifest;
 use crate::level::{Level, State};
 use crate::model::{Model, Node, is_below, parent_of};
-use crate::status::{Detail, Health, NodeKind, NodeStatus, StatusEvent};
+use crate::status::{Detail, Health, NodeKind, NodeStatus, Refusal, StatusEvent};
 use crate::system::System;
 
 /// Events read at most at once by a subscription.
@@ -46,6 +47,42 @@ impl System {
                 domains,
             }
         })
+    }
+
+    /// What the users of a domain lose when it serves at `level`, by its manifest.
+    pub fn impact_of(&self, domain: &str, level: Level) -> Option<String> {
+        self.board().with(|model| {
+            let node = model.node(&format!("/{domain}"))?;
+            node.facts.manifest?.impact.at(level).map(str::to_owned)
+        })
+    }
+
+    /// The domains that would say so if `domain` were OFFLINE, each with the level that would pass to it.
+    pub fn dependents_of(&self, domain: &str) -> Vec<(String, Level)> {
+        let manifests: Vec<&'static Manifest> = self.board().with(|model| {
+            let domains = model.nodes().values();
+            domains.filter_map(|node| node.facts.manifest).collect()
+        });
+        let mut levels = vec![(domain.to_owned(), Level::Offline)];
+        let mut at = 0;
+        while let Some((name, level)) = levels.get(at).cloned() {
+            for manifest in &manifests {
+                let need = manifest.needs.iter().find(|need| need.domain == name);
+                let known = levels.iter().any(|(known, _)| known == manifest.name);
+                if let (Some(need), false) = (need, known) {
+                    let passed = level.min(need.strength.cap());
+                    levels.push((manifest.name.to_owned(), passed));
+                }
+            }
+            at += 1;
+        }
+        levels.split_off(1)
+    }
+
+    /// Starts that were refused for good: trying again is useless until somebody changes something.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.board()
+            .with(|model| model.nodes().values().filter_map(Node::refusal).collect())
     }
 
     /// The oldest `limit` kept events after the id `since` (from the oldest kept one without it), of `path` and below

@@ -124,11 +124,7 @@ fn settle_needs(inputs: &[Input], claims: &mut [Option<Claim>], done: &mut [bool
         let Some(claim) = claims[need] else {
             continue;
         };
-        let cap = match strength {
-            Strength::Hard => Level::Offline,
-            Strength::Soft => Level::Degraded,
-        };
-        let Some(mut passed) = pass(claim, need, cap) else {
+        let Some(mut passed) = pass(claim, need, strength.cap()) else {
             continue;
         };
         if inputs[index].waits && strength == Strength::Hard {

@@ -205,3 +205,14 @@ pub struct Health {
     /// Each domain's level, in start order.
     pub domains: Vec<(String, Level)>,
 }
+
+/// A start that was refused for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which node.
+    pub path: String,
+    /// Stable code.
+    pub code: String,
+    /// Why, and what to do.
+    pub message: String,
+}
