@@ -182,9 +182,14 @@ impl SystemBuilder {
         main_address::<D>()
     }
 
+    /// The facts of a domain.
+    pub fn manifest<D: Domain>() -> &'static Manifest {
+        &D::MANIFEST
+    }
+
     /// Adds a domain.
     pub fn add<D: Domain>(&mut self, address: Address<D::Msg>, config: D::Config, ports: D::Ports) {
-        let manifest = manifest_of::<D>();
+        let manifest = Self::manifest::<D>();
         let policy = Policy {
             budget: Budget {
                 max: 5,
@@ -201,7 +206,7 @@ impl SystemBuilder {
 
     /// Notes a domain that configuration switches off; `reason` tells how to switch it on.
     pub fn disable<D: Domain>(&mut self, reason: impl Into<String>) {
-        self.disabled.push((manifest_of::<D>(), reason.into()));
+        self.disabled.push((Self::manifest::<D>(), reason.into()));
     }
 
     /// Checks the graph and starts the root. Returns at once: [`System::ready`] waits for the domains.
@@ -255,10 +260,6 @@ impl SystemBuilder {
             }),
         })
     }
-}
-
-fn manifest_of<D: Domain>() -> &'static Manifest {
-    &D::MANIFEST
 }
 
 struct Inner {

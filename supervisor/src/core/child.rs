@@ -162,11 +162,11 @@ impl Child {
         let state = match self.phase {
             // Half-open: quarantined until it is ready.
             Phase::Starting | Phase::Due if self.probing => State::Quarantined,
-            Phase::Starting if self.failures > 0 => State::Restarting,
-            Phase::Idle | Phase::Starting => State::Starting,
+            Phase::Idle => State::Starting,
+            Phase::Starting | Phase::Due if self.failures == 0 => State::Starting,
+            Phase::Starting | Phase::Backoff | Phase::Due | Phase::Parked => State::Restarting,
             Phase::Waiting => State::Waiting,
             Phase::Running => State::Running,
-            Phase::Backoff | Phase::Due | Phase::Parked => State::Restarting,
             Phase::Quarantined => State::Quarantined,
             Phase::Stopping { .. } => State::Stopping,
             Phase::Stopped => State::Stopped,

@@ -385,6 +385,7 @@ impl Core {
                 child.forgive();
                 child.cancel_timer();
                 child.phase = Phase::Due;
+                child.publish(out);
                 self.pending.insert(id);
             }
             Operator::Stop if live => child.begin_stop(Then::Stay, now, out),
