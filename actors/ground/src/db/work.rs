@@ -1,0 +1,133 @@
+//! A write on its way to the writer: what to run, and whom to tell.
+//!
+//! The writer puts many writes into one transaction and answers after the commit. When one of them fails it rolls the
+//! whole transaction back and runs them again one by one: a write is therefore something that can run **twice**, and
+//! its effects lie in the database alone. Results wait inside the job until the commit is on disk.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use tokio::sync::oneshot;
+
+use crate::db::{Conn, DbError, Value};
+
+/// The future of a running job; it stays on the writer's thread.
+pub type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
+
+/// Whether what a job did should stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It succeeded.
+    Keep,
+    /// It failed, or decided against itself: its changes must not stay.
+    Undo,
+}
+
+/// One write, of whatever type its result is.
+pub trait Work: Send {
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+
+    /// Whether it is one statement, which needs no transaction around it.
+    fn is_single(&self) -> bool;
+
+    /// Runs it and keeps the result. May be called again: the last result counts.
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Running<'a>;
+
+    /// Tells the kept result: what it did is committed, or undone.
+    fn settle(self: Box<Self>);
+
+    /// Tells that it did not happen, or that nobody knows.
+    fn fail(self: Box<Self>, error: DbError);
+}
+
+/// A write given as an async closure.
+pub(super) struct Closure<F, T, E> {
+    pub(super) body: F,
+    pub(super) kept: Option<Result<T, E>>,
+    pub(super) reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<F, T, E> Work for Closure<F, T, E>
+where
+    F: AsyncFn(&mut Conn) -> Result<T, E> + Send,
+    T: Send,
+    E: From<DbError> + Send,
+{
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn is_single(&self) -> bool {
+        false
+    }
+
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Running<'a> {
+        Box::pin(async move {
+            let result = (self.body)(conn).await;
+            let verdict = if result.is_ok() {
+                Verdict::Keep
+            } else {
+                Verdict::Undo
+            };
+            self.kept = Some(result);
+            verdict
+        })
+    }
+
+    fn settle(self: Box<Self>) {
+        if let Some(result) = self.kept {
+            answer(self.reply, result);
+        }
+    }
+
+    fn fail(self: Box<Self>, error: DbError) {
+        answer(self.reply, Err(error.into()));
+    }
+}
+
+/// A write of one statement.
+pub(super) struct Single {
+    pub(super) sql: &'static str,
+    pub(super) args: Vec<Value<'static>>,
+    pub(super) kept: Option<Result<u64, DbError>>,
+    pub(super) reply: oneshot::Sender<Result<u64, DbError>>,
+}
+
+impl Work for Single {
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn is_single(&self) -> bool {
+        true
+    }
+
+    fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Running<'a> {
+        Box::pin(async move {
+            let result = conn.execute(self.sql, &self.args).await;
+            let verdict = if result.is_ok() {
+                Verdict::Keep
+            } else {
+                Verdict::Undo
+            };
+            self.kept = Some(result);
+            verdict
+        })
+    }
+
+    fn settle(self: Box<Self>) {
+        if let Some(result) = self.kept {
+            answer(self.reply, result);
+        }
+    }
+
+    fn fail(self: Box<Self>, error: DbError) {
+        answer(self.reply, Err(error));
+    }
+}
+
+/// A caller that gave up in the meantime is no fault.
+fn answer<T>(reply: oneshot::Sender<T>, result: T) {
+    drop(reply.send(result));
+}

@@ -1,0 +1,28 @@
+//! The little that every domain stands on, so that none of them invents its own.
+//!
+//! Ids, time, secrets, lists in pages, the database handle and the declaration of configuration live here because at
+//! least three domains need each of them. Nothing here knows a domain, an actor or HTTP; a module that only one domain
+//! uses belongs into that domain.
+//!
+//! # Layout
+//! - [`ids`]: [`Id`], the time-ordered identifier of everything that is stored.
+//! - [`clock`]: [`Micros`], the one unit of time in storage and on the wire, and the one place that reads the clock.
+//! - [`secret`]: [`Secret`], text that never shows in a log.
+//! - [`paging`]: [`PageRequest`] and [`Page`], lists with an opaque cursor.
+//! - [`db`]: [`Db`], the handle every `store.rs` is written against, over SQLite and PostgreSQL alike.
+//! - [`config`]: how a domain declares its section of the configuration file.
+
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod ids;
+pub mod paging;
+pub mod secret;
+
+pub use clock::Micros;
+pub use db::{Db, DbError};
+pub use ids::Id;
+pub use paging::{Page, PageRequest};
+pub use secret::Secret;
