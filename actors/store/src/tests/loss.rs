@@ -1,0 +1,417 @@
+//! Losing the database while serving, and finding it again, under a real supervisor.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ground::db::Conn;
+use ground::{Db, DbError, Id, Micros, Secret, args};
+use supervisor::{Action, Domain as _, Injection, Level, NodeStatus, State, System, SystemBuilder};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::config::StoreConfig;
+use crate::handle::StoreHandle;
+use crate::manifest::{Ports, Store};
+use crate::testing::{Folder, Server};
+
+/// How long anything may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A daemon with nothing but a store.
+struct House {
+    system: System,
+    db: Db,
+    handle: StoreHandle,
+}
+
+impl House {
+    async fn start(url: Secret, data_dir: &Path) -> Self {
+        let config = StoreConfig {
+            url,
+            probe_interval: Duration::from_millis(100),
+            reconnect_limit: Duration::from_millis(500),
+            read_limit: Duration::from_secs(2),
+            write_limit: Duration::from_secs(2),
+            ..StoreConfig::default()
+        };
+        let db = Db::vacant();
+        let mut builder = SystemBuilder::new();
+        let address = builder.address::<Store>();
+        let handle = Store::handle(address.clone());
+        builder.add::<Store>(
+            address,
+            config,
+            Ports {
+                db: db.clone(),
+                data_dir: data_dir.to_owned(),
+            },
+        );
+        let system = builder.start().await.expect("a sound tree");
+        Self { system, db, handle }
+    }
+
+    fn status(&self) -> NodeStatus {
+        self.system
+            .status(Some("/store"), None)
+            .expect("the store is in the tree")
+    }
+
+    /// Waits until the status is as wanted.
+    async fn until(&self, wanted: impl Fn(&NodeStatus) -> bool) -> NodeStatus {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            // Right after the start the tree is still empty.
+            let status = self.system.status(Some("/store"), None);
+            match status {
+                Some(status) if wanted(&status) => return status,
+                status => assert!(Instant::now() < give_up, "waited in vain: {status:#?}"),
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Waits until the store is at that level, for that reason.
+    async fn at(&self, level: Level, code: Option<&str>) -> NodeStatus {
+        let found = |status: &NodeStatus| status.cause.as_ref().map(|cause| cause.code.clone());
+        self.until(|status| {
+            status.level == level
+                && status.state == State::Running
+                && found(status).as_deref() == code
+        })
+        .await
+    }
+
+    /// Waits until a start was refused for that reason.
+    async fn refused(&self, code: &str) -> NodeStatus {
+        self.until(|status| {
+            status
+                .cause
+                .as_ref()
+                .is_some_and(|cause| cause.code == code)
+        })
+        .await
+    }
+
+    async fn insert(&self) -> Result<Id, DbError> {
+        let id = Id::generate();
+        let sql = "INSERT INTO terminals (id, name, shell, cwd, cols, rows, state, created_at) \
+                   VALUES ($1, 'x', '/bin/sh', '/', 80, 24, 'running', $2)";
+        self.db.execute(sql, args![id, Micros(1)]).await.map(|_| id)
+    }
+
+    async fn ids(&self) -> Result<Vec<Id>, DbError> {
+        let rows = self
+            .db
+            .fetch_all::<(Id,)>("SELECT id FROM terminals ORDER BY id LIMIT 1000", args![])
+            .await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
+    async fn stop(self) {
+        let report = timeout(PATIENCE, self.system.stop())
+            .await
+            .expect("stops in time");
+        assert!(report.killed.is_empty(), "{:?}", report.killed);
+        assert_eq!(self.db.engine(), None);
+    }
+}
+
+/// A server of its own, which the test may stop; none where none is installed.
+async fn own_server() -> Option<Server> {
+    match Server::start().await {
+        Ok(server) => Some(server),
+        Err(reason) => {
+            eprintln!("skipped on PostgreSQL: {reason}");
+            None
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_goes_and_comes_back() {
+    let Some(server) = own_server().await else {
+        return;
+    };
+    let folder = Folder::fresh();
+    let house = House::start(server.fresh_database().await, folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let mut kept = vec![house.insert().await.expect("writes")];
+    for crash in [false, true] {
+        if crash {
+            server.crash()
+        } else {
+            server.stop()
+        }
+        let status = house.at(Level::Critical, Some("store.unreachable")).await;
+        let cause = status.cause.expect("a cause");
+        assert_eq!(cause.path, "/store/manager");
+        assert!(status.impact.is_some() && status.fallback.is_some());
+        let began = Instant::now();
+        for error in [house.insert().await.map(drop), house.ids().await.map(drop)] {
+            assert!(
+                matches!(error, Err(DbError::Unavailable { retry_after }) if retry_after < PATIENCE)
+            );
+        }
+        assert!(house.handle.stats().await.is_err());
+        assert!(
+            began.elapsed() < Duration::from_millis(500),
+            "answered at once"
+        );
+        server.launch().await.expect("starts again");
+        house.at(Level::Normal, None).await;
+        kept.push(house.insert().await.expect("writes again"));
+        assert_eq!(house.ids().await.expect("reads again"), kept);
+    }
+    assert_eq!(
+        house.status().restarts.count,
+        0,
+        "losing the database is no reason to end"
+    );
+    house.stop().await;
+}
+
+/// A server that was restarted while nobody looked: the stale connections are found out, and no write fails.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_restarted_between_two_writes() {
+    let Some(server) = own_server().await else {
+        return;
+    };
+    let folder = Folder::fresh();
+    let house = House::start(server.fresh_database().await, folder.path()).await;
+    house.at(Level::Normal, None).await;
+    house.insert().await.expect("writes");
+    server.stop();
+    server.launch().await.expect("starts again");
+    let give_up = Instant::now() + PATIENCE;
+    while house.insert().await.is_err() {
+        assert!(Instant::now() < give_up, "writes again");
+    }
+    house.at(Level::Normal, None).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_not_there_yet() {
+    let Some(server) = own_server().await else {
+        return;
+    };
+    let folder = Folder::fresh();
+    let url = server.fresh_database().await;
+    server.stop();
+    let house = House::start(url, folder.path()).await;
+    let status = house.refused("store.unreachable").await;
+    assert_ne!(status.level, Level::Normal);
+    assert!(matches!(
+        house.ids().await,
+        Err(DbError::Unavailable { .. })
+    ));
+    server.launch().await.expect("starts");
+    house.at(Level::Normal, None).await;
+    house.insert().await.expect("writes");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_moved_away_takes_no_acknowledged_write_with_it() {
+    let folder = Folder::fresh();
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let mut kept = vec![house.insert().await.expect("writes")];
+    let (file, away) = (
+        folder.path().join("mainstay.db"),
+        folder.path().join("away.db"),
+    );
+    std::fs::rename(&file, &away).expect("moves");
+    assert!(matches!(
+        house.insert().await,
+        Err(DbError::Unavailable { .. })
+    ));
+    house.at(Level::Critical, Some("store.unreachable")).await;
+    assert!(
+        !file.try_exists().expect("looks"),
+        "no new database in its place"
+    );
+    std::fs::rename(&away, &file).expect("moves back");
+    house.at(Level::Normal, None).await;
+    kept.push(house.insert().await.expect("writes again"));
+    let found = house.ids().await.expect("reads");
+    assert!(kept.iter().all(|id| found.contains(id)), "{found:?}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_stops_writes_only() {
+    let folder = Folder::fresh();
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let kept = house.insert().await.expect("writes");
+    let limit_pages = |pages: &'static str| {
+        house.db.write(async move |tx: &mut Conn| {
+            tx.script(&format!("PRAGMA max_page_count = {pages}")).await
+        })
+    };
+    // SQLite answers a file that may not grow as it answers a full disk.
+    limit_pages("1").await.expect("sets the limit");
+    let large = "x".repeat(1 << 20);
+    let sql = "INSERT INTO tokens (id, name, secret_hash, scopes, role, created_at) VALUES ($1, $2, $3, '[]', 'owner', $4)";
+    let write = async |n: u8| {
+        house
+            .db
+            .execute(sql, args![Id::generate(), large, [n; 32], Micros(1)])
+            .await
+    };
+    assert!(matches!(write(1).await, Err(DbError::Unavailable { .. })));
+    let status = timeout(PATIENCE, async {
+        loop {
+            // The probe's small row still fits, so that the level flickers as long as nobody writes something large.
+            drop(write(2).await);
+            let status = house.status();
+            if status
+                .cause
+                .as_ref()
+                .is_some_and(|cause| cause.code == "store.disk_full")
+            {
+                return status;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let status = status.await.expect("CRITICAL");
+    assert_eq!(status.level, Level::Critical);
+    assert_eq!(house.ids().await.expect("reads go on"), [kept]);
+    limit_pages("1000000").await.expect("space again");
+    write(3).await.expect("writes again");
+    house.at(Level::Normal, None).await;
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_actor_that_dies_comes_back_with_everything() {
+    let folder = Folder::fresh();
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let mut kept = vec![house.insert().await.expect("writes")];
+    for (injection, count) in [
+        (Injection::Panic, 1),
+        (Injection::Kill, 2),
+        (Injection::Error, 3),
+    ] {
+        assert!(
+            house
+                .system
+                .inject("/store/manager", injection)
+                .await
+                .expect("injects")
+        );
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            match house.insert().await {
+                Ok(id) => break kept.push(id),
+                Err(error) => assert!(Instant::now() < give_up, "{injection:?}: {error}"),
+            }
+        }
+        let found = house.ids().await;
+        assert!(
+            found.is_ok_and(|found| kept.iter().all(|id| found.contains(id))),
+            "{injection:?}"
+        );
+        let is_back = |status: &NodeStatus| {
+            let manager = &status.children[0];
+            manager.restarts.count == count
+                && manager.state == State::Running
+                && status.level == Level::Normal
+        };
+        house.until(is_back).await;
+    }
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_by_hand_keeps_everything() {
+    let folder = Folder::fresh();
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let kept = house.insert().await.expect("writes");
+    house.system.act("/store", Action::Stop).expect("orders");
+    house.until(|status| status.state == State::Stopped).await;
+    assert!(matches!(
+        house.insert().await,
+        Err(DbError::Unavailable { .. })
+    ));
+    house.system.act("/store", Action::Start).expect("orders");
+    house.at(Level::Normal, None).await;
+    assert_eq!(house.ids().await.expect("reads"), [kept]);
+    house.stop().await;
+    // The next daemon finds the file free.
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    assert_eq!(house.ids().await.expect("reads"), [kept]);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_no_database_is_quarantined_with_what_to_do() {
+    let folder = Folder::fresh();
+    std::fs::write(
+        folder.path().join("mainstay.db"),
+        "not a database at all, whatever its name says",
+    )
+    .expect("writes");
+    let house = House::start(Secret::default(), folder.path()).await;
+    let status = house.refused("store.not_a_database").await;
+    assert!(
+        status
+            .cause
+            .is_some_and(|cause| cause.message.contains("move it away"))
+    );
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_url_is_refused_without_showing_it() {
+    let folder = Folder::fresh();
+    let house = House::start(
+        "postgres://ann:hunter2@host:notaport/main".into(),
+        folder.path(),
+    )
+    .await;
+    let status = house.refused("store.invalid_url").await;
+    assert!(!format!("{status:?}").contains("hunter2"), "{status:?}");
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probe_and_figures() {
+    let folder = Folder::fresh();
+    let mut urls = vec![Secret::default()];
+    let server = own_server().await;
+    if let Some(server) = &server {
+        urls.push(server.fresh_database().await);
+    }
+    for url in urls {
+        let house = House::start(url, folder.path()).await;
+        house.at(Level::Normal, None).await;
+        house.insert().await.expect("writes");
+        let probe = house.handle.probe().await.expect("probes");
+        assert!(probe.read_us > 0 && probe.write_us > 0);
+        let stats = house.handle.stats().await.expect("figures");
+        assert_eq!(
+            Some(stats.engine),
+            house.db.engine().map(ground::db::Engine::name)
+        );
+        assert_eq!(stats.log_bytes.is_some(), stats.engine == "sqlite");
+        assert!(
+            stats.size_bytes > 0 && stats.writes >= 2 && stats.schema_version >= 3,
+            "{stats:?}"
+        );
+        let detail = house
+            .system
+            .status(Some("/store/manager"), None)
+            .expect("in the tree")
+            .detail;
+        assert!(
+            detail.contains_key("engine") && detail.contains_key("schema_version"),
+            "{detail:?}"
+        );
+        house.stop().await;
+    }
+}
