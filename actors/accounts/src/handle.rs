@@ -1,0 +1,84 @@
+//! The public face: one method a request.
+
+use ground::{Db, Id, Micros, Page, PageRequest, Secret};
+use supervisor::Address;
+
+use crate::error::AccountsError;
+use crate::messages::ManagerMsg;
+use crate::ports::{Ports, Shared};
+use crate::revocations::TokenWatch;
+use crate::types::{Identity, NewToken, TokenInfo};
+use crate::verify;
+
+/// The accounts domain. Cheap to clone; works across restarts of the domain.
+#[derive(Debug, Clone)]
+pub struct AccountsHandle {
+    address: Address<ManagerMsg>,
+    shared: Shared,
+}
+
+impl AccountsHandle {
+    pub(crate) fn new(address: Address<ManagerMsg>) -> Self {
+        let shared = Shared::new();
+        Self { address, shared }
+    }
+
+    /// What the domain behind this handle is to be started with.
+    pub fn ports(&self, db: Db) -> Ports {
+        let shared = self.shared.clone();
+        Ports { db, shared }
+    }
+
+    /// Who bears this token. Needs neither a message nor a statement for a token that was used lately.
+    ///
+    /// # Errors
+    /// `Malformed`, `Unknown`, `Revoked`, `Expired`: the token is wrong. `StoreLost`, `Busy`, `Deadline`, `Ask`: it cannot be
+    /// checked at the moment.
+    pub async fn verify(&self, token: &str) -> Result<Identity, AccountsError> {
+        verify::verify(&self.address, &self.shared.known, token).await
+    }
+
+    /// Creates a token of the local operator. Its text is told this once and kept nowhere.
+    ///
+    /// # Errors
+    /// `Invalid` with all findings, `TooMany`, and whatever keeps it from being stored. After `Deadline` or `Ask` there may
+    /// be a token of which nobody has the text: it is in the list and can be revoked.
+    pub async fn create(&self, new: NewToken) -> Result<(TokenInfo, Secret), AccountsError> {
+        let create = |reply| ManagerMsg::Create { new, reply };
+        self.address.ask(create).await?
+    }
+
+    /// The tokens in order of their creation, ended ones included.
+    ///
+    /// # Errors
+    /// Whatever keeps them from being read.
+    pub async fn list(&self, page: PageRequest) -> Result<Page<TokenInfo>, AccountsError> {
+        let list = |reply| ManagerMsg::List { page, reply };
+        self.address.ask(list).await?
+    }
+
+    /// Revokes a token: when this returns it is stored, the token is refused and its watchers are told. Revoking it again
+    /// is no error.
+    ///
+    /// # Errors
+    /// `NotFound`, and whatever keeps it from being stored. After `Deadline` or `Ask` it may be revoked all the same.
+    pub async fn revoke(&self, id: Id) -> Result<(), AccountsError> {
+        let revoke = |reply| ManagerMsg::Revoke { id, reply };
+        self.address.ask(revoke).await?
+    }
+
+    /// Whether there is a token that works.
+    ///
+    /// # Errors
+    /// Whatever keeps that from being read.
+    pub async fn has_tokens(&self) -> Result<bool, AccountsError> {
+        let has_tokens = |reply| ManagerMsg::HasTokens { reply };
+        self.address.ask(has_tokens).await?
+    }
+
+    /// Watches a verified token, to end what was opened with it when it is revoked or when `expires_at` passes. Sees a
+    /// revocation that came after the check, too.
+    pub fn watch(&self, token: Id, expires_at: Option<Micros>) -> TokenWatch {
+        self.shared.revocations.watch(token, expires_at)
+    }
+}

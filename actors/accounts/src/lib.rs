@@ -1,0 +1,61 @@
+//! Who may come in: personal access tokens, and what each of them allows.
+//!
+//! A token (`mst_…`) is opaque: 256 random bits of which only the SHA-256 is stored, so that a stolen database opens
+//! nothing and a revocation is immediate, with no key to leak or rotate. The price of opaque tokens is that each request
+//! must look its token up. A bounded memory of tokens that were looked up lately pays it: a known token costs no message
+//! and no statement, an unknown one costs one of each, and losing the database does not lock out who is at work.
+//!
+//! # What is promised
+//! - A token that was revoked here is refused from the moment the revocation is acknowledged, and its streams are told at
+//!   once. One that another process revoked is refused within `accounts.recheck_after`.
+//! - A token that has expired is refused from that moment, whatever is remembered of it.
+//! - While the database is away, remembered tokens go on working (for `accounts.offline_limit`); an unknown one hears that
+//!   it cannot be checked, never that it is wrong.
+//! - Everything is bounded: remembered, refused, waiting, stored.
+//! - No secret is in a log, a message or a `Debug`.
+//!
+//! Users, roles and login sessions join here: a token already carries an owner and a role.
+//!
+//! # Layout
+//! - [`manifest`](Accounts): the domain. `config`: its section. `types`: the user's words. `error`: what can go wrong.
+//! - `handle`: the public face; `verify`: its hot path. `messages`, `manager`: the actor. `desk`: its slow work.
+//! - Pure: `token` (make, read, hash), `scopes`, `draft` (the rules of a new token), `refusals` (what was refused lately).
+//! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
+//! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
+//! - `store`: every statement. `ports`: what the domain needs.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod desk;
+mod draft;
+mod error;
+mod handle;
+mod known;
+mod locked;
+mod lookups;
+mod manager;
+mod manifest;
+mod messages;
+mod ports;
+mod refusals;
+mod revocations;
+mod scopes;
+mod store;
+mod store_watch;
+#[cfg(test)]
+mod tests;
+mod token;
+mod types;
+mod verify;
+
+pub use config::Config;
+pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
+pub use error::AccountsError;
+pub use handle::AccountsHandle;
+pub use manifest::Accounts;
+pub use ports::Ports;
+pub use revocations::{Ending, TokenWatch};
+pub use scopes::{Scope, ScopeError, Scopes};
+pub use token::{Malformed, TOKEN_CHARS, TOKEN_PREFIX};
+pub use types::{Identity, NewToken, Role, RoleError, TokenInfo};

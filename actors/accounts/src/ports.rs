@@ -1,0 +1,41 @@
+//! What the domain needs: the database, and the memory that it shares with its own handle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ground::Db;
+
+use crate::known::{Known, Limits};
+use crate::revocations::Revocations;
+
+/// What a start of the domain is given; [`AccountsHandle::ports`](crate::AccountsHandle::ports) makes it.
+#[derive(Debug, Clone)]
+pub struct Ports {
+    pub(crate) db: Db,
+    pub(crate) shared: Shared,
+}
+
+/// What the handle and the manager share. Clones are the same.
+///
+/// Why not behind the mailbox: a check of a token stands before every request. With the memory here it costs no
+/// message, does not compete with token management for a place in the mailbox, and goes on while the manager restarts.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) known: Arc<Known>,
+    pub(crate) revocations: Arc<Revocations>,
+}
+
+impl Shared {
+    /// An empty memory. It is filled by the manager alone, which sets the limits before.
+    pub(crate) fn new() -> Self {
+        let limits = Limits {
+            capacity: 1,
+            recheck_after: Duration::ZERO,
+            offline_limit: Duration::ZERO,
+        };
+        Self {
+            known: Arc::new(Known::new(limits)),
+            revocations: Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The domain as its users meet it: the real manager, a real database of each engine, and one that can be pulled out.
+
+mod house;
+mod lost;
+mod others;
+mod secrets;
+mod statements;
+mod tokens;
