@@ -195,7 +195,8 @@ impl SystemBuilder {
                 max: 5,
                 window: Duration::from_mins(1),
             },
-            start_limit: Duration::from_mins(2),
+            // Its children have start limits of their own; this one is for a start that hangs between them.
+            start_limit: Duration::from_hours(1),
             stop_limit: Duration::from_secs(20),
             bears: manifest.priority.cap(),
             ..Policy::default()

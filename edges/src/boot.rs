@@ -1,0 +1,226 @@
+//! The life of the daemon, in order: data directory, configuration, log, listeners, tree, ready, signals, stop.
+//!
+//! What can be refused for good is refused before anything runs (a data directory in use, a broken configuration, a port
+//! that is taken, a database that this version must not touch). What may pass (a database server that is away) is left to
+//! the supervisor: the daemon comes up, says what is missing and goes on trying.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use supervisor::System;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
+
+use crate::cli::UpOptions;
+use crate::config::{self, Loaded, Sources};
+use crate::data_dir::{self, DataDirLock};
+use crate::http::{Listeners, Server};
+use crate::systemd::Manager;
+use crate::telemetry::{self, LogControl};
+use crate::wire::{self, Wired};
+
+/// How long requests in flight get to finish at a stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs the daemon until a signal ends it.
+pub(crate) fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
+    let started = Instant::now();
+    data_dir::prepare(&options.data_dir)?;
+    let lock = DataDirLock::acquire(&options.data_dir)?;
+    let loaded = config::load(&sources(&options))?;
+    let log = telemetry::start(&loaded.settings.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no event loop")?;
+    let daemon = Daemon { options, loaded, log, started };
+    let code = runtime.block_on(daemon.run());
+    // What still runs now has had its limits.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    drop(lock);
+    code
+}
+
+/// Where the layers of the configuration are.
+fn sources(options: &UpOptions) -> Sources {
+    let mut sources = Sources::new(config::environment()).flag("--listen", "http.listen", options.listen);
+    sources.file.clone_from(&options.config);
+    sources.data_dir = Some(options.data_dir.clone());
+    sources
+}
+
+struct Daemon {
+    options: UpOptions,
+    loaded: Loaded,
+    log: LogControl,
+    started: Instant,
+}
+
+/// What ended the daemon's normal life.
+enum End {
+    Asked,
+    RootEnded,
+}
+
+impl Daemon {
+    async fn run(mut self) -> anyhow::Result<ExitCode> {
+        let mut signals = Signals::listen()?;
+        let socket = data_dir::socket_path(&self.options.data_dir);
+        let listeners = Listeners::bind(self.loaded.settings.http.listen, Some(&socket)).await?;
+        let address = listeners.address();
+        let mut wired = wire::wire(&self.loaded.settings, &self.options)?;
+        let system = wired.start().await?;
+        let served = wired.serve(&self.loaded.settings, &system, listeners, self.started);
+        let manager = Manager;
+        let told = manager.follow(system.clone());
+
+        tokio::select! {
+            () = system.ready() => {}
+            () = signals.stop() => return self.stop(&system, served, &mut signals).await,
+        }
+        if let Some(refusal) = wired.refusal(&system) {
+            self.stop(&system, served, &mut signals).await?;
+            return Err(refusal);
+        }
+        print_ready(address, self.started.elapsed());
+        wired.greet().await;
+        manager.ready();
+
+        let end = loop {
+            tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => break End::Asked,
+                    Asked::Reload => self.reload(&manager, &system),
+                },
+                () = system.ended() => break End::RootEnded,
+            }
+        };
+        manager.stopping();
+        drop(told);
+        let code = self.stop(&system, served, &mut signals).await?;
+        match end {
+            End::Asked => Ok(code),
+            End::RootEnded => anyhow::bail!("the root supervisor ended; the log tells why"),
+        }
+    }
+
+    /// Refuses new work, finishes what is in flight, stops the domains in reverse order. A second signal ends it at once.
+    async fn stop(&self, system: &System, server: Server, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+        tracing::info!("stopping");
+        let orderly = async {
+            server.refuse();
+            let drained = server.drain(DRAIN_LIMIT).await;
+            if drained.cut_off > 0 {
+                tracing::warn!(requests = drained.cut_off, "requests were cut off at the limit");
+            }
+            let report = system.stop().await;
+            if !report.killed.is_empty() {
+                tracing::warn!(killed = ?report.killed, "did not stop within their limits");
+            }
+        };
+        tokio::select! {
+            () = orderly => {
+                tracing::info!("stopped");
+                Ok(ExitCode::SUCCESS)
+            }
+            () = signals.stop() => anyhow::bail!("a second signal ended the stop before it was done"),
+        }
+    }
+
+    /// Reads the configuration again. What is not sound changes nothing; what cannot change live is named.
+    fn reload(&mut self, manager: &Manager, system: &System) {
+        manager.reloading();
+        match config::load(&sources(&self.options)) {
+            Ok(new) => self.apply(new, system),
+            Err(invalid) => {
+                for finding in &invalid.findings {
+                    tracing::error!(%finding, "configuration not reloaded");
+                }
+            }
+        }
+        manager.ready();
+    }
+
+    fn apply(&mut self, new: Loaded, system: &System) {
+        let plan = config::plan(&self.loaded, &new);
+        if plan.is_empty() {
+            tracing::info!("configuration reloaded: nothing changed");
+            return;
+        }
+        if plan.live().any(|change| change.key == "log.filter") {
+            match self.log.set_filter(&new.settings.log.filter) {
+                Ok(()) => self.loaded.settings.log.filter.clone_from(&new.settings.log.filter),
+                Err(error) => tracing::error!(%error, "log filter not changed"),
+            }
+        }
+        for change in plan.live() {
+            tracing::info!(key = change.key, to = change.to, "configuration changed");
+        }
+        let waiting: Vec<&str> = plan
+            .changes
+            .iter()
+            .filter(|change| change.reload != ground::config::Reload::Live)
+            .map(|change| change.key.as_str())
+            .collect();
+        if !waiting.is_empty() {
+            tracing::warn!(keys = ?waiting, level = %system.level(), "these keys change when the daemon is restarted");
+        }
+        self.loaded.effective.retain(|old| waiting.contains(&old.key().as_str()));
+        let kept: Vec<String> = self.loaded.effective.iter().map(ground::config::Effective::key).collect();
+        let applied = new.effective.into_iter().filter(|one| !kept.contains(&one.key()));
+        self.loaded.effective.extend(applied);
+    }
+}
+
+/// The one line on stdout.
+#[expect(clippy::print_stdout, reason = "the ready line is the daemon's only output there")]
+fn print_ready(address: std::net::SocketAddr, took: Duration) {
+    println!("mainstay ready on http://{address} in {} ms", took.as_millis());
+}
+
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be received");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next signal.
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Reload,
+        }
+    }
+
+    /// Waits for a signal that ends the daemon.
+    async fn stop(&mut self) {
+        while self.next().await != Asked::Stop {}
+    }
+}
+
+impl Wired {
+    /// Why the daemon must not go on: the database is one that this version must not touch.
+    fn refusal(&self, system: &System) -> Option<anyhow::Error> {
+        let refused = system.refusals().into_iter().find(|refusal| refusal.path.starts_with("/store"))?;
+        Some(anyhow::anyhow!("{}", refused.message))
+    }
+}

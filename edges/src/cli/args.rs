@@ -1,0 +1,359 @@
+//! The tree of verbs. What is written here is what `--help` shows and what the completions offer, so only verbs that work
+//! are in it, and every verb's help ends with an example that can be pasted.
+//!
+//! The data directory is not read from the environment here although clap could: where it comes from decides what an error
+//! suggests, and the order of its sources is the contract's ([`crate::data_dir::resolve`]).
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::span;
+
+/// What the daemon is started with. `--data-dir` and the environment are already resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpOptions {
+    /// The data directory, absolute where the current directory is known; it may not exist yet.
+    pub data_dir: PathBuf,
+    /// The configuration file that was named, if one was.
+    pub config: Option<PathBuf>,
+    /// Overrides `http.listen`. Port 0 takes a free port.
+    pub listen: Option<SocketAddr>,
+    /// Start these domains (and what they need) and no others; empty means all.
+    pub only: Vec<String>,
+    /// Leave these domains out.
+    pub without: Vec<String>,
+}
+
+/// The command line of Mainstay.
+#[derive(Debug, Parser)]
+#[command(
+    name = "mainstay",
+    version,
+    about = "One daemon for terminals and what grows around them, under supervision",
+    after_help = "Examples:\n  mainstay up                start the daemon, with built-in defaults\n  mainstay status            \
+                  how it is doing, as a tree\n  mainstay explain /store    why a part is not well, and what to do\n\nThe data \
+                  directory also holds the socket that the other commands ask. Without --data-dir it is\n\
+                  $MAINSTAY_DATA_DIR, $STATE_DIRECTORY, $XDG_DATA_HOME/mainstay or ~/.local/share/mainstay.\n\nExit codes: \
+                  0 done, 1 failed, 2 wrong usage, 3 daemon not reachable, 4 configuration invalid,\n5 already running; \
+                  status: 0 NORMAL, 10 DEGRADED, 11 CRITICAL, 12 OFFLINE",
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Where")]
+pub(crate) struct Global {
+    /// The daemon's data directory [or: $MAINSTAY_DATA_DIR]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The configuration file [or: mainstay.toml in the data directory]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start the daemon and stay in the foreground
+    #[command(
+        after_help = "The line `mainstay ready on http://ADDR:PORT in N ms` on stdout tells that it serves; logs go to \
+                      stderr.\nCtrl-C or SIGTERM stops it cleanly, SIGHUP reloads the configuration.\n\nExample:\n  mainstay up \
+                      --listen 127.0.0.1:0"
+    )]
+    Up(UpArgs),
+    /// Show how the daemon and its parts are doing
+    #[command(
+        after_help = "The exit code tells the level: 0 NORMAL, 10 DEGRADED, 11 CRITICAL, 12 OFFLINE.\n\nExample:\n  mainstay \
+                            status /ptys --watch"
+    )]
+    Status(StatusArgs),
+    /// Tell in plain words why a part is not well, what you lose and what you can do
+    #[command(after_help = "Example:\n  mainstay explain /store")]
+    Explain(ExplainArgs),
+    /// Restart a part, and what runs below it
+    #[command(
+        after_help = "A quarantined part is started at once, and its restart budget begins anew.\n\nExample:\n  mainstay \
+                            restart /ptys"
+    )]
+    Restart(ActionArgs),
+    /// Stop a part; it stays stopped until it is started again
+    #[command(after_help = "Example:\n  mainstay stop /ptys")]
+    Stop(ActionArgs),
+    /// Start a part that was stopped or is quarantined
+    #[command(after_help = "Example:\n  mainstay start /ptys")]
+    Start(ActionArgs),
+    /// Check what the daemon needs: each finding with its fix
+    #[command(
+        after_help = "Works with the daemon up or down. Exits 0 when nothing fails, else 1.\n\nExample:\n  mainstay doctor"
+    )]
+    Doctor(DoctorArgs),
+    /// Write, check and show the configuration
+    #[command(after_help = "Example:\n  mainstay config check /etc/mainstay/mainstay.toml")]
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// Look after the database's schema while the daemon is down
+    #[command(
+        after_help = "`mainstay up` migrates by itself; these verbs are for looking first, and for the way back.\n\nExample:\n  \
+                            mainstay migrate status"
+    )]
+    Migrate {
+        #[command(subcommand)]
+        verb: MigrateVerb,
+    },
+    /// Create, list and revoke access tokens
+    #[command(after_help = "Example:\n  TOKEN=$(mainstay token create --name laptop)")]
+    Token {
+        #[command(subcommand)]
+        verb: TokenVerb,
+    },
+    /// Inject a real fault for a bounded time and see that it is told and healed
+    #[command(
+        after_help = "Drills answer only where the configuration says `drills.enabled = true`.\n\nExample:\n  mainstay drill \
+                            list"
+    )]
+    Drill {
+        #[command(subcommand)]
+        verb: DrillVerb,
+    },
+    /// Print the completions for a shell
+    #[command(
+        after_help = "Example:\n  mainstay completions bash > ~/.local/share/bash-completion/completions/mainstay"
+    )]
+    Completions(CompletionsArgs),
+    /// Show the version, the commit and the build time
+    #[command(after_help = "Example:\n  mainstay version --json")]
+    Version(VersionArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Where to serve HTTP; port 0 takes a free port, and the ready line tells which
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen_address)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Start only these domains and what they need
+    #[arg(long, value_name = "DOMAIN,...", value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Leave these domains out
+    #[arg(long, value_name = "DOMAIN,...", value_delimiter = ',')]
+    pub(crate) without: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArgs {
+    /// Only this part of the tree, like /ptys
+    #[arg(value_name = "PATH")]
+    pub(crate) path: Option<String>,
+    /// Keep showing: redraw on a terminal, one line a change in a pipe
+    #[arg(long, short)]
+    pub(crate) watch: bool,
+    /// Print the status document as JSON (with --watch: one event a line)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Show at most this many levels below the root of what is shown
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
+    pub(crate) depth: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The part to explain, like /ptys; / is the whole system
+    #[arg(value_name = "PATH")]
+    pub(crate) path: String,
+    /// Print the status document and the last events as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActionArgs {
+    /// The part, like /ptys
+    #[arg(value_name = "PATH")]
+    pub(crate) path: String,
+    /// Return as soon as the daemon has taken the order
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// How long to wait for the outcome
+    #[arg(long, value_name = "DUR", default_value = "30s", value_parser = span::parse, conflicts_with = "no_wait")]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Print the checks as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Print a commented configuration file with every key and its default
+    #[command(after_help = "Example:\n  mainstay config init > mainstay.toml")]
+    Init {
+        /// Defaults for writing code against, or for serving
+        #[arg(long, value_enum, default_value_t = Preset::Production)]
+        env: Preset,
+    },
+    /// Report every error of a configuration at once, each with file and line
+    #[command(
+        after_help = "Exits 4 when there is an error.\n\nExample:\n  mainstay config check mainstay.toml"
+    )]
+    Check {
+        /// The file; without it, what `mainstay up` would read
+        #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the configuration in force, with where each value comes from
+    #[command(after_help = "Secrets are never shown.\n\nExample:\n  mainstay config show --json")]
+    Show {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show only what differs from the defaults
+    #[command(after_help = "Example:\n  mainstay config diff")]
+    Diff {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// What the defaults of `config init` are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Preset {
+    /// For writing code against it on one's own machine.
+    Development,
+    /// For serving.
+    Production,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MigrateVerb {
+    /// List the migrations: applied, pending, edited or unknown
+    #[command(after_help = "Example:\n  mainstay migrate status --json")]
+    Status {
+        /// Print the list as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Apply what is pending, after a backup
+    #[command(after_help = "Example:\n  mainstay migrate up")]
+    Up,
+    /// Take migrations back, newest first, after a backup
+    #[command(
+        after_help = "What the migrations added, and the data in it, is gone afterwards.\n\nExample:\n  mainstay migrate down \
+                            --steps 1"
+    )]
+    Down {
+        /// How many to take back
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+        /// Take back all after this one instead; 0 takes back all
+        #[arg(long, value_name = "VERSION", conflicts_with = "steps")]
+        to: Option<u32>,
+    },
+    /// Read the database from end to end and check that it fits this binary
+    #[command(
+        after_help = "Exits 1 when it is damaged, newer than this binary, or a migration was edited.\n\nExample:\n  mainstay migrate verify"
+    )]
+    Verify {
+        /// Print the findings as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenVerb {
+    /// Create a token and print it, alone, on stdout
+    #[command(
+        after_help = "It is shown once: the daemon keeps only its hash.\n\nExample:\n  TOKEN=$(mainstay token create --name \
+                            laptop --expires 30d)"
+    )]
+    Create {
+        /// What to call it in the list
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// What it may do; without it, everything
+        #[arg(long = "scope", value_name = "SCOPE,...", value_delimiter = ',')]
+        scopes: Vec<String>,
+        /// How long it is valid, like 12h or 30d; without it, until it is revoked
+        #[arg(long, value_name = "DUR", value_parser = span::parse)]
+        expires: Option<Duration>,
+    },
+    /// List the tokens (never the tokens themselves)
+    #[command(after_help = "Example:\n  mainstay token list")]
+    List {
+        /// Print the list as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a token; what uses it is disconnected
+    #[command(
+        after_help = "Example:\n  mainstay token revoke 0198c2a4-8f3e-7c1d-b6a5-0f2e4d6c8b1a"
+    )]
+    Revoke {
+        /// The token's id, from `mainstay token list`
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DrillVerb {
+    /// List the drills, with what each one hits and what should be told
+    #[command(after_help = "Example:\n  mainstay drill list --json")]
+    List {
+        /// Print the list as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a drill and wait for its verdict
+    #[command(after_help = "Example:\n  mainstay drill run panic-actor --target /ptys/manager")]
+    Run {
+        /// The drill, from `mainstay drill list`
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// What to hit, for the drills that take a target
+        #[arg(long, value_name = "PATH")]
+        target: Option<String>,
+        /// How long the fault lasts
+        #[arg(long = "for", value_name = "DUR", value_parser = span::parse)]
+        lasting: Option<Duration>,
+        /// Print the run as JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArgs {
+    /// The shell to complete in
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VersionArgs {
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected ADDR:PORT, like 127.0.0.1:4110, [::1]:4110 or 0.0.0.0:0".to_owned())
+}

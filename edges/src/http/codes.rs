@@ -1,0 +1,186 @@
+//! Every error code that a client can meet, with its status and its meaning, in one readable list.
+//!
+//! Codes are a promise: clients branch on them and people search for them. The HTTP edge's own codes are defined here;
+//! those of the domains are defined beside their errors and only described here, so that the docs page is complete.
+//! A test asks that every code of this edge has an entry.
+
+use http::StatusCode;
+
+/// A stable error code of this edge, with what always belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `<domain>.<what>`.
+    pub code: &'static str,
+    /// The HTTP status it is sent with.
+    pub status: u16,
+    /// Short title, the same for every occurrence.
+    pub title: &'static str,
+    /// What it means and what to do, for the docs page.
+    pub meaning: &'static str,
+}
+
+impl Code {
+    const fn new(code: &'static str, status: u16, title: &'static str, meaning: &'static str) -> Self {
+        Self { code, status, title, meaning }
+    }
+
+    /// The status as a type.
+    pub fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+macro_rules! codes {
+    ($($name:ident = ($code:literal, $status:literal, $title:literal, $meaning:literal);)*) => {
+        $(#[doc = $meaning] pub const $name: Code = Code::new($code, $status, $title, $meaning);)*
+        /// The codes of the HTTP edge itself, in order of status.
+        pub const EDGE: &[Code] = &[$($name),*];
+    };
+}
+
+codes! {
+    MALFORMED_JSON = ("http.malformed_json", 400, "Malformed JSON",
+        "The body is not JSON, or not UTF-8; the error names line and column.");
+    BAD_BODY = ("http.bad_body", 400, "Unreadable body",
+        "The body ended early or was broken in transit; send it again.");
+    BAD_HOST = ("http.bad_host", 400, "Bad Host header",
+        "The Host header is missing, repeated or not a host; send exactly one.");
+    BAD_REQUEST = ("http.bad_request", 400, "Bad request",
+        "The request breaks HTTP's own rules, such as a path that is not UTF-8.");
+    BAD_UPGRADE = ("http.bad_upgrade", 400, "Bad WebSocket handshake",
+        "This route speaks WebSocket (RFC 6455, HTTP/1.1, version 13); connect with a WebSocket client.");
+    UNKNOWN_SUB_PROTOCOL = ("http.unknown_sub_protocol", 400, "Unknown WebSocket sub-protocol",
+        "The client offered no sub-protocol that this route speaks; the detail names it.");
+    MISSING_TOKEN = ("http.missing_token", 401, "Not signed in",
+        "Over TCP every route but /health* and /info needs `Authorization: Bearer mst_…`; make a token with `mainstay token create`.");
+    FOREIGN_ORIGIN = ("http.foreign_origin", 403, "Foreign origin",
+        "A browser page of another origin asked; add the origin to `http.allowed_origins` if it is yours.");
+    MISSING_SCOPE = ("http.missing_scope", 403, "Scope missing",
+        "The token does not carry the scope that this route needs; the detail names it.");
+    UNKNOWN_ROUTE = ("http.unknown_route", 404, "No such route",
+        "Nothing is served at this path; /api/docs lists every route.");
+    BAD_ID = ("http.bad_id", 404, "No such thing",
+        "The id in the path is not a UUID, so nothing can have it.");
+    UNKNOWN_NODE = ("status.unknown_node", 404, "No such node",
+        "The tree has no node at this path; GET /api/v1/status shows the tree.");
+    METHOD_NOT_ALLOWED = ("http.method_not_allowed", 405, "Method not allowed",
+        "The path exists, but not with this method; the Allow header lists those that do.");
+    NOT_ACCEPTABLE = ("http.not_acceptable", 406, "Not acceptable",
+        "The Accept header excludes every form that this route can answer in; the detail names them.");
+    BODY_TIMEOUT = ("http.body_timeout", 408, "Body too slow",
+        "The body did not arrive within the request's deadline.");
+    BODY_TOO_LARGE = ("http.body_too_large", 413, "Body too large",
+        "The body is larger than the limit; the detail names it.");
+    UNSUPPORTED_MEDIA_TYPE = ("http.unsupported_media_type", 415, "Unsupported media type",
+        "Send the body with `Content-Type: application/json`.");
+    UNKNOWN_HOST = ("http.unknown_host", 421, "Misdirected request",
+        "The Host header names a host that this server is not; while it listens on loopback only localhost, IP addresses and the hosts of `http.allowed_origins` are served.");
+    INVALID = ("http.invalid", 422, "Invalid input",
+        "The input was read and breaks rules; `errors` lists all of them, each with its JSON pointer.");
+    UPGRADE_REQUIRED = ("http.upgrade_required", 426, "WebSocket needed",
+        "This route speaks WebSocket only; connect with a WebSocket client.");
+    INTERNAL = ("http.internal", 500, "Internal error",
+        "A fault of the server; the log has it under the request id.");
+    OVERLOADED = ("http.overloaded", 503, "Overloaded",
+        "Too many requests or streams are in flight; try again after `Retry-After` seconds.");
+    DRAINING = ("http.draining", 503, "Stopping",
+        "The server is stopping and takes no new work; try again after `Retry-After` seconds.");
+    DEADLINE = ("http.deadline", 504, "Deadline exceeded",
+        "No answer within the request's deadline; the request may have taken effect.");
+}
+
+/// A code that a domain answers with: code, status, meaning.
+pub type DomainCode = (&'static str, u16, &'static str);
+
+/// The codes of the supervisor and the domains. A test holds the list against their sources.
+pub const DOMAINS: &[DomainCode] = &[
+    ("accounts.busy", 503, "Too many requests about tokens are under way; try again after `Retry-After` seconds."),
+    ("accounts.deadline", 504, "The database did not answer in time; look whether the change was made before repeating it."),
+    ("accounts.expired_token", 401, "The token has expired; make another one with `mainstay token create`."),
+    ("accounts.internal", 500, "A fault of the server; the log has it under the request id."),
+    ("accounts.invalid", 422, "The token asked for breaks rules; `errors` lists all of them."),
+    ("accounts.malformed_token", 401, "What was shown cannot be a token; copy it again, whole."),
+    ("accounts.revoked_token", 401, "The token was revoked; make another one with `mainstay token create`."),
+    ("accounts.store_lost", 503, "The database is away, so tokens can be neither looked up nor changed; a good token stays good."),
+    ("accounts.token_not_found", 404, "There is no token with this id; `mainstay token list` shows them."),
+    ("accounts.too_many_tokens", 429, "As many tokens are in use as may be; revoke one, or raise `accounts.max_tokens`."),
+    ("accounts.unknown_token", 401, "The token was not given out here; make one with `mainstay token create`."),
+    ("drills.budget_low", 409, "The target failed lately; wait until its restart budget has recovered."),
+    ("drills.disabled", 403, "Drills are switched off; set `drills.enabled = true` and restart the daemon."),
+    ("drills.no_target", 409, "The target is no running actor; GET /api/v1/drills lists the targets."),
+    ("drills.running", 409, "Another drill is running; wait for its end."),
+    ("drills.unknown", 404, "There is no such drill; GET /api/v1/drills lists all."),
+    ("drills.unknown_run", 404, "There is no such run, or it was too long ago."),
+    ("ptys.exited", 409, "The shell of the terminal has ended; open a new terminal."),
+    ("ptys.invalid", 422, "The terminal asked for breaks rules; `errors` lists all of them."),
+    ("ptys.lost", 409, "The terminal ended with an earlier run of the daemon; delete it and open a new one."),
+    ("ptys.not_ended", 500, "Processes of the terminal could not be ended; try again, or look at them with ps."),
+    ("ptys.not_found", 404, "There is no terminal with this id; list the terminals to see which there are."),
+    ("ptys.not_made", 503, "The system has no terminal or process left to give; close some and try again."),
+    ("ptys.slow_start", 504, "The shell could not be started in time; its file system may be slow or hang."),
+    ("ptys.too_many", 429, "As many terminals run as may; close one, or raise `ptys.max_terminals`."),
+    ("ptys.too_many_viewers", 429, "As many viewers are attached as may be; detach one, or raise `ptys.max_viewers`."),
+    ("supervisor.busy", 503, "The part asked has more requests than it can take; try again after `Retry-After` seconds."),
+    ("supervisor.deadline", 504, "The part asked did not answer in time."),
+    ("supervisor.died", 503, "The part asked was restarted before it answered; look whether the request took effect before repeating it."),
+    ("supervisor.disabled", 409, "The node is switched off by configuration; switch it on there and restart."),
+    ("supervisor.down", 503, "The part asked is down or restarting; try again after `Retry-After` seconds, and see the status for why."),
+    ("supervisor.root", 409, "The whole system is stopped by ending the daemon."),
+    ("supervisor.stopping", 503, "The daemon is stopping."),
+    ("supervisor.unknown_path", 404, "The tree has no node at this path; GET /api/v1/status shows the tree."),
+];
+
+/// The codes of one finding in `errors`, with their meaning.
+pub const FINDINGS: &[(&str, &str)] = &[
+    ("bad_format", "the text has not the form asked for, such as a UUID or a time"),
+    ("duplicate", "the name is given twice; which one counts would be a guess"),
+    ("missing", "a required field or parameter is not there"),
+    ("not_one_of", "the value is not in the list of allowed values"),
+    ("too_large", "the number is above its maximum"),
+    ("too_long", "the text or list is longer than allowed"),
+    ("too_many_findings", "there are more findings than are listed"),
+    ("too_short", "the text or list is shorter than allowed"),
+    ("too_small", "the number is below its minimum"),
+    ("unknown_field", "there is no field or parameter of this name"),
+    ("wrong_type", "the value is of another JSON type than asked for"),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_ordered_and_well_formed() {
+        let mut seen = HashSet::new();
+        for code in EDGE {
+            assert!(seen.insert(code.code), "{} is listed twice", code.code);
+            let (domain, what) = code.code.split_once('.').expect("a dot");
+            assert!(!domain.is_empty() && !what.is_empty());
+            assert!(StatusCode::from_u16(code.status).is_ok());
+        }
+        assert!(EDGE.is_sorted_by_key(|code| code.status));
+        assert!(DOMAINS.iter().all(|(code, ..)| seen.insert(code)), "a code is listed twice");
+        assert!(DOMAINS.is_sorted(), "in order of their names");
+    }
+
+    /// Wherever an error of ours says its code, the list has it, and the list has no others.
+    #[test]
+    fn every_code_of_the_domains_is_described() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut told = HashSet::new();
+        for file in ["supervisor/src/address.rs", "supervisor/src/system.rs", "actors/accounts/src/error.rs", "actors/ptys/src/error.rs", "edges/src/drills.rs"] {
+            let source = std::fs::read_to_string(root.join(file)).expect(file);
+            let literals = source.split('"').skip(1).step_by(2);
+            told.extend(literals.filter(|text| is_code(text)).map(str::to_owned));
+        }
+        let described: HashSet<String> = DOMAINS.iter().map(|(code, ..)| (*code).to_owned()).collect();
+        assert_eq!(told, described);
+    }
+
+    fn is_code(text: &str) -> bool {
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        text.split_once('.').is_some_and(|(domain, what)| is_word(domain) && is_word(what))
+    }
+}

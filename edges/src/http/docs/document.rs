@@ -1,0 +1,203 @@
+//! Completes the OpenAPI document: what every route has in common is added here, not repeated at each handler.
+//!
+//! A handler states what it takes, what it answers and its own errors. What follows from the table of permissions
+//! (login, scopes) and from the layers around it (limits, deadlines, overload) is the same rule for all, so it is
+//! applied as one; a route cannot forget to document its 401.
+
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::http::codes::{self, Code};
+use crate::http::problem;
+use crate::http::routes::{Needs, Route, TABLE};
+
+/// The actions that one wildcard route of the router stands for.
+const ACTIONS: [(&str, &str); 3] = [("restart", "Restart a node"), ("stop", "Stop a node"), ("start", "Start a node")];
+
+/// The complete document, and for each route of the table the media types of its successes.
+pub(super) fn complete(mut document: Value) -> (Value, Vec<Vec<String>>) {
+    let mut media_types = vec![Vec::new(); TABLE.len()];
+    for (index, route) in TABLE.iter().enumerate() {
+        let method = route.method.as_str().to_ascii_lowercase();
+        let operation = document.pointer_mut("/paths").and_then(|paths| paths.get_mut(route.path)?.get_mut(method));
+        let Some(operation) = operation else { continue };
+        if let Some(types) = media_types.get_mut(index) {
+            *types = success_types(operation);
+        }
+        complete_operation(operation, route);
+    }
+    describe(&mut document);
+    if let Some(Value::Object(paths)) = document.get_mut("paths") {
+        spell_out(paths);
+    }
+    (document, media_types)
+}
+
+fn success_types(operation: &Value) -> Vec<String> {
+    let responses = operation.get("responses").and_then(Value::as_object);
+    let successes = responses.into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
+    let contents = successes.filter_map(|(_, response)| response.get("content")?.as_object());
+    contents.flat_map(|content| content.keys().cloned()).collect()
+}
+
+fn complete_operation(operation: &mut Value, route: &Route) {
+    let has_body = operation.get("requestBody").is_some();
+    let has_query = has_parameter(operation, "query");
+    let has_types = !success_types(operation).is_empty();
+    let mut common: Vec<&Code> = vec![&codes::BAD_REQUEST, &codes::BAD_HOST, &codes::UNKNOWN_HOST, &codes::INTERNAL, &codes::DEADLINE];
+    if route.needs != Needs::Nothing {
+        common.push(&codes::MISSING_TOKEN);
+    }
+    if matches!(route.needs, Needs::OneOf(_) | Needs::Everything) {
+        common.push(&codes::MISSING_SCOPE);
+    }
+    if route.method != Method::GET {
+        common.push(&codes::FOREIGN_ORIGIN);
+    }
+    if route.path.contains("{id}") {
+        common.push(&codes::BAD_ID);
+    }
+    if has_types {
+        common.push(&codes::NOT_ACCEPTABLE);
+    }
+    if has_body {
+        common.extend([&codes::MALFORMED_JSON, &codes::BAD_BODY, &codes::BODY_TOO_LARGE, &codes::UNSUPPORTED_MEDIA_TYPE]);
+    }
+    if has_body || has_query {
+        common.push(&codes::INVALID);
+    }
+    if !route.is_probe {
+        common.extend([&codes::OVERLOADED, &codes::DRAINING]);
+    }
+    let Some(operation) = operation.as_object_mut() else { return };
+    set_security(operation, route.needs);
+    let responses = operation.entry("responses").or_insert_with(|| json!({}));
+    for code in common {
+        add_error(responses, code);
+    }
+    finish_errors(responses);
+}
+
+fn has_parameter(operation: &Value, place: &str) -> bool {
+    let parameters = operation.get("parameters").and_then(Value::as_array);
+    parameters.into_iter().flatten().any(|parameter| parameter.get("in").and_then(Value::as_str) == Some(place))
+}
+
+fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
+    let (security, words) = match needs {
+        Needs::Nothing => (json!([]), "nothing: open to anybody".to_owned()),
+        Needs::SignedIn => (json!([{ "token": [] }]), "a token with any scopes".to_owned()),
+        Needs::OneOf(scopes) => {
+            let words: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+            (json!([{ "token": [] }]), format!("a token without scopes, or with {}", words.join(" or ")))
+        }
+        Needs::Everything => (json!([{ "token": [] }]), "a token without scopes".to_owned()),
+    };
+    operation.insert("security".to_owned(), security);
+    operation.insert("x-needs".to_owned(), Value::String(words));
+}
+
+/// Names a code in the description of its status.
+fn add_error(responses: &mut Value, code: &Code) {
+    let Some(responses) = responses.as_object_mut() else { return };
+    let named = format!("`{}`", code.code);
+    let response = responses.entry(code.status.to_string()).or_insert_with(|| json!({ "description": "" }));
+    let described = response.get("description").and_then(Value::as_str).unwrap_or_default();
+    let joined = match described {
+        "" => named,
+        told => format!("{told}, {named}"),
+    };
+    if let Some(response) = response.as_object_mut() {
+        response.insert("description".to_owned(), Value::String(joined));
+    }
+}
+
+/// Gives every error the form that all errors have, unless its handler gave it another one, and sorts by status.
+fn finish_errors(responses: &mut Value) {
+    let Some(responses) = responses.as_object_mut() else { return };
+    for (status, response) in responses.iter_mut() {
+        let is_error = status.starts_with(['4', '5']);
+        let Some(response) = response.as_object_mut().filter(|_| is_error) else { continue };
+        let content = response.entry("content").or_insert_with(|| json!({}));
+        if let Some(content) = content.as_object_mut() {
+            let schema = json!({ "schema": { "$ref": "#/components/schemas/ProblemBody" } });
+            content.insert(problem::MEDIA_TYPE.to_owned(), schema);
+        }
+    }
+    responses.sort_keys();
+}
+
+/// The router's `{*path}` as OpenAPI writes it, and the actions of the supervisor as the three paths that they are.
+fn spell_out(paths: &mut Map<String, Value>) {
+    let listed = std::mem::take(paths);
+    for (path, item) in listed {
+        let plain = path.replace("{*", "{");
+        if path.starts_with("/api/v1/supervisor/") {
+            for (action, summary) in ACTIONS {
+                paths.insert(format!("{plain}/{action}"), with_summary(item.clone(), action, summary));
+            }
+        } else {
+            paths.insert(plain, item);
+        }
+    }
+    paths.sort_keys();
+}
+
+fn with_summary(mut item: Value, action: &str, summary: &str) -> Value {
+    if let Some(Value::Object(operation)) = item.get_mut("post") {
+        operation.insert("summary".to_owned(), Value::from(summary));
+        operation.insert("operationId".to_owned(), Value::String(format!("{action}_node")));
+    }
+    item
+}
+
+/// What is true of the whole API.
+fn describe(document: &mut Value) {
+    document["info"] = json!({
+        "title": "Mainstay",
+        "version": env!("CARGO_PKG_VERSION"),
+        "description": DESCRIPTION,
+        "license": { "name": "MIT OR Apache-2.0" },
+    });
+    document["servers"] = json!([{ "url": "/", "description": "this server" }]);
+    document["tags"] = TAGS.iter().map(|(name, text)| json!({ "name": name, "description": text })).collect();
+    document["components"]["securitySchemes"] = json!({ "token": {
+        "type": "http", "scheme": "bearer",
+        "description": "A personal access token (`mst_…`), made by `mainstay token create`. The Unix socket needs none.",
+    } });
+    document["x-error-codes"] = error_codes();
+    let findings = codes::FINDINGS.iter().map(|(code, meaning)| json!({ "code": code, "meaning": meaning }));
+    document["x-finding-codes"] = findings.collect();
+}
+
+/// Every code that the server answers with, by name.
+fn error_codes() -> Value {
+    let edge = codes::EDGE.iter().map(|code| (code.code, code.status, code.meaning));
+    let mut all: Vec<_> = edge.chain(codes::DOMAINS.iter().copied()).collect();
+    all.sort_unstable();
+    all.iter().map(|(code, status, meaning)| json!({ "code": code, "status": status, "meaning": meaning })).collect()
+}
+
+const TAGS: &[(&str, &str)] = &[
+    ("health", "What probes ask. Open to anybody, except the metrics."),
+    ("status", "The tree of everything that runs, its history, and its changes as they happen."),
+    ("supervisor", "What an operator does to a node."),
+    ("terminals", "Real shells on real PTYs, with several viewers and loss-free resume."),
+    ("tokens", "Personal access tokens, the way in over TCP."),
+    ("about", "This description of the API."),
+];
+
+const DESCRIPTION: &str = "\
+One daemon that supervises every part of itself: what fails is restarted, what cannot be restarted is set aside, and the \
+status tells what you lose and why.
+
+**Signing in.** Over TCP every route but `/health*` and `/info` needs `Authorization: Bearer mst_…`. The Unix socket \
+`mainstay.sock` in the data directory serves the same API to its owner without one.
+
+**Bodies** are JSON in UTF-8 with snake_case names; times are RFC 3339 in UTC with milliseconds; ids are UUIDs. Unknown \
+fields are refused. Lists answer `{items, next_cursor}` and take `limit` (1 to 200) and `cursor`.
+
+**Errors** are `application/problem+json` (RFC 9457) with a stable `code`; bad input is answered with all findings at \
+once, each with its JSON pointer. `Retry-After` says when trying again makes sense.
+
+**Requests** may carry `X-Request-Id` and `traceparent`; every answer carries `X-Request-Id`. Each request has a deadline.";

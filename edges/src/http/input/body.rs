@@ -1,0 +1,98 @@
+//! A JSON body as a typed value.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use http::{HeaderMap, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use supervisor::Finding;
+use utoipa::ToSchema;
+
+use super::check::{Pointer, check};
+use super::read::{SyntaxError, read};
+use super::rules::Rules;
+use crate::http::codes;
+use crate::http::problem::Problem;
+use crate::http::state::AppState;
+
+/// A body that was read, checked against the schema of `T` and found right.
+#[derive(Debug)]
+pub(crate) struct Json<T>(pub T);
+
+impl<T> FromRequest<AppState> for Json<T>
+where
+    T: DeserializeOwned + ToSchema + 'static,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, edge: &AppState) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let bytes = whole_body(request, edge.limits.max_json_bytes).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let is_json = essence.eq_ignore_ascii_case("application/json")
+        || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with("+json"));
+    if is_json {
+        return Ok(());
+    }
+    let detail = match given {
+        None => "the request has no Content-Type; send `Content-Type: application/json`".to_owned(),
+        Some(_) => "the body is not declared as JSON; send `Content-Type: application/json`".to_owned(),
+    };
+    Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+async fn whole_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: usize| length > limit) {
+        return Err(too_large(limit));
+    }
+    match Limited::new(request.into_body(), limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
+        Err(error) => {
+            tracing::debug!(error, "body was cut short");
+            Err(Problem::new(&codes::BAD_BODY, "the body could not be read to its end; send it again"))
+        }
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("a JSON body may have at most {limit} bytes");
+    Problem::new(&codes::BODY_TOO_LARGE, detail)
+}
+
+/// Reads `bytes` as a `T`.
+///
+/// # Errors
+/// 400 when it is not JSON, 422 with all findings when it is and breaks rules.
+pub(crate) fn parse<T: DeserializeOwned + ToSchema + 'static>(bytes: &[u8]) -> Result<T, Problem> {
+    let (value, mut findings) = read(bytes).map_err(|error| malformed(bytes, &error))?;
+    check(&value, &Rules::of::<T>(), Pointer::Root, &mut findings);
+    if findings.is_empty() {
+        return typed(value);
+    }
+    Err(Problem::invalid(findings.into_vec()))
+}
+
+/// The schema was satisfied; whatever serde still refuses is a rule that no schema can state.
+pub(crate) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
+    serde_json::from_value(value)
+        .map_err(|error| Problem::invalid(vec![Finding::new("", "bad_format", error.to_string())]))
+}
+
+fn malformed(bytes: &[u8], error: &SyntaxError) -> Problem {
+    let detail = if bytes.is_empty() {
+        "the body is empty; send a JSON object".to_owned()
+    } else {
+        let SyntaxError { line, column, message } = error;
+        format!("the body is not JSON: {message}, at line {line}, column {column}")
+    };
+    Problem::new(&codes::MALFORMED_JSON, detail)
+}

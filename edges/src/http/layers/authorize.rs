@@ -1,0 +1,58 @@
+//! Who asks, and may they: the table of routes is the only source of the second answer.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::request::Parts;
+use tracing::Span;
+
+use crate::http::caller::{Caller, identify};
+use crate::http::listen::{Connection, Peer};
+use crate::http::problem::Problem;
+use crate::http::routes::{Needs, RouteId, TABLE};
+use crate::http::state::AppState;
+
+/// The layer.
+pub(super) async fn authorize(State(edge): State<AppState>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    match admitted(&edge, &parts).await {
+        Ok(Some(caller)) => {
+            Span::current().record("caller", tracing::field::display(&caller));
+            parts.extensions.insert(caller);
+        }
+        Ok(None) => {}
+        Err(problem) => return problem.into_response(),
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// The caller, if the route asks for one, once it is clear that the caller may.
+async fn admitted(edge: &AppState, request: &Parts) -> Result<Option<Caller>, Problem> {
+    let needs = needs_of(request)?;
+    if needs == Needs::Nothing {
+        return Ok(None);
+    }
+    let peer = peer_of(request)?;
+    let caller = identify(&peer, &request.headers, &*edge.gate).await?;
+    caller.may(needs)?;
+    Ok(Some(caller))
+}
+
+/// What the request needs. A path that is not served, or not with this method, still asks for a login: a stranger
+/// learns nothing about what exists.
+fn needs_of(request: &Parts) -> Result<Needs, Problem> {
+    if let Some(id) = request.extensions.get::<RouteId>() {
+        return Ok(id.route().needs);
+    }
+    match request.extensions.get::<MatchedPath>() {
+        Some(path) if !TABLE.iter().any(|route| route.path == path.as_str()) => {
+            Err(Problem::internal("a route is not in the table of permissions"))
+        }
+        _ => Ok(Needs::SignedIn),
+    }
+}
+
+fn peer_of(request: &Parts) -> Result<Peer, Problem> {
+    let connection = request.extensions.get::<Connection>();
+    connection.map(|connection| connection.peer).ok_or_else(|| Problem::internal("a request came over no connection"))
+}

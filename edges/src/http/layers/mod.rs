@@ -1,0 +1,30 @@
+//! What happens to every request before and after its handler, outermost first.
+//!
+//! `observe` gives it an id and a span, catches panics, writes errors out, counts and logs. `admit` turns it away when
+//! the server is stopping or full, and sets its deadline. `guard` asks whether it came to the right host from the right
+//! origin. `authorize` asks who sends it and whether that caller may. `negotiate` asks whether the client can read the
+//! answer. The order is by price: what costs least refuses first.
+
+mod admit;
+mod authorize;
+mod guard;
+mod negotiate;
+mod observe;
+mod origin;
+mod trace;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+
+use super::state::AppState;
+
+/// Puts all layers around a router.
+pub(crate) fn around(router: Router<AppState>, state: &AppState) -> Router<AppState> {
+    // The last one added is the outermost.
+    router
+        .layer(from_fn_with_state(state.clone(), negotiate::negotiate))
+        .layer(from_fn_with_state(state.clone(), authorize::authorize))
+        .layer(from_fn_with_state(state.clone(), guard::guard))
+        .layer(from_fn_with_state(state.clone(), admit::admit))
+        .layer(from_fn_with_state(state.clone(), observe::observe))
+}

@@ -1,0 +1,153 @@
+//! The outermost layer: every request gets an id, a span, an answer in the right form, a count and a line in the log.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+use ground::Id;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use tokio::time::Instant;
+use tracing::Instrument;
+
+use super::trace::TraceContext;
+use crate::http::codes;
+use crate::http::listen::Connection;
+use crate::http::problem::{self, Problem};
+use crate::http::routes::RouteId;
+use crate::http::state::AppState;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Characters of a request id from outside at most.
+const MAX_ID_CHARS: usize = 128;
+
+/// The id of a request, as the client gave it or made here. A request extension.
+#[derive(Debug, Clone)]
+pub(crate) struct RequestId(pub Arc<str>);
+
+impl RequestId {
+    /// The id that the client sent, if it is one that can go into a log and a header as it is; else a new one.
+    fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| is_id(text));
+        Self(given.map_or_else(|| Id::generate().to_string().into(), Into::into))
+    }
+}
+
+fn is_id(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'=' | b'+');
+    (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(is_plain)
+}
+
+/// What is told of a request once it is answered.
+struct Told {
+    method: Method,
+    path: String,
+    route: Option<RouteId>,
+    peer: String,
+    started: Instant,
+}
+
+/// The layer.
+pub(super) async fn observe(State(edge): State<AppState>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::of(request.headers());
+    let trace = TraceContext::of(request.headers());
+    let told = Told::of(&request);
+    let span = tracing::info_span!(
+        "request",
+        request_id = &*id.0,
+        trace_id = trace.trace_hex(),
+        caller = tracing::field::Empty
+    );
+    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(trace);
+    if let Some(route) = told.route {
+        request.extensions_mut().insert(route);
+    }
+    let running = edge.meters.begin();
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    drop(running);
+    let _entered = span.enter();
+    let response = answer.unwrap_or_else(|panic| of_panic(&*panic));
+    let mut response = problem::render(response, &id.0);
+    finish(response.headers_mut(), &id);
+    edge.meters.record(told.route, response.status(), told.started.elapsed());
+    told.log(response.status());
+    response
+}
+
+impl Told {
+    fn of(request: &Request) -> Self {
+        let matched = request.extensions().get::<MatchedPath>();
+        let connection = request.extensions().get::<Connection>();
+        Self {
+            method: request.method().clone(),
+            path: request.uri().path().to_owned(),
+            route: matched.and_then(|path| RouteId::find(request.method(), path.as_str())),
+            peer: connection.map_or_else(String::new, |connection| connection.peer.to_string()),
+            started: Instant::now(),
+        }
+    }
+
+    /// One line a request; never the query string, which may carry what should not be kept.
+    fn log(&self, status: StatusCode) {
+        let Self { method, path, peer, .. } = self;
+        let ms = self.started.elapsed().as_secs_f64() * 1000.0;
+        let status = status.as_u16();
+        if self.route.is_some_and(|id| id.route().is_probe) {
+            tracing::debug!(target: "access", %method, path, status, ms, peer, "request");
+        } else {
+            tracing::info!(target: "access", %method, path, status, ms, peer, "request");
+        }
+    }
+}
+
+fn of_panic(panic: &(dyn Any + Send)) -> Response {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "not a text".to_owned());
+    tracing::error!(panic = text, "a handler panicked");
+    let detail = "something went wrong on the server; the log has it under this request id";
+    Problem::new(&codes::INTERNAL, detail).into_response()
+}
+
+/// Headers of every answer. What a handler set stays.
+fn finish(headers: &mut HeaderMap, id: &RequestId) {
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in fixed {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_from_outside_are_taken_only_when_harmless() {
+        let id = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, HeaderValue::from_static(text));
+            RequestId::of(&headers).0
+        };
+        assert_eq!(&*id("trace-1_2.3"), "trace-1_2.3");
+        for bad in ["", "two words", "a\"b", "a\tb"] {
+            assert_eq!(id(bad).len(), 36, "{bad:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, HeaderValue::from_str(&"x".repeat(129)).expect("ascii"));
+        assert_eq!(RequestId::of(&headers).0.len(), 36);
+    }
+}

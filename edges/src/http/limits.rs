@@ -1,0 +1,71 @@
+//! The bounds of the edge in one plain value, so that nothing here depends on how the configuration is read.
+
+use std::time::Duration;
+
+use crate::config::HttpConfig;
+
+/// Bounds of the listener, of requests and of streams. Each is enforced; none means "no limit".
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections over TCP at once. Further ones are told 503 and closed.
+    pub max_connections: usize,
+    /// Connections over the Unix socket at once: a reserve of its own, so that a flood over TCP never locks the operator out.
+    pub max_local_connections: usize,
+    /// Requests that run at once. Further ones are answered 503 at once; health routes are exempt.
+    pub max_in_flight: usize,
+    /// WebSockets and event streams that are open at once.
+    pub max_streams: usize,
+    /// How long a client may take to send the head of a request, and how long an idle connection is kept.
+    pub header_timeout: Duration,
+    /// The deadline of a request.
+    pub request_timeout: Duration,
+    /// Bytes of a JSON body at most.
+    pub max_json_bytes: usize,
+    /// Bytes of a request's head at most.
+    pub max_header_bytes: usize,
+    /// Headers of a request at most.
+    pub max_headers: usize,
+    /// Requests that run at once on one HTTP/2 connection.
+    pub max_http2_streams: u32,
+    /// How often the server asks whether the other end of a WebSocket is still there.
+    pub ping_interval: Duration,
+    /// How long the other end of a WebSocket may be silent before it is taken for dead.
+    pub dead_after: Duration,
+    /// Browser origins besides the server's own, as `https://host[:port]`.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_connections: 4096,
+            max_local_connections: 128,
+            max_in_flight: 512,
+            max_streams: 2048,
+            header_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            max_json_bytes: 1024 * 1024,
+            max_header_bytes: 16 * 1024,
+            max_headers: 100,
+            max_http2_streams: 100,
+            ping_interval: Duration::from_secs(20),
+            dead_after: Duration::from_mins(1),
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+impl From<&HttpConfig> for Limits {
+    fn from(config: &HttpConfig) -> Self {
+        Self {
+            max_connections: config.max_connections,
+            max_in_flight: config.max_in_flight,
+            max_streams: config.max_streams,
+            header_timeout: config.header_timeout,
+            request_timeout: config.request_timeout,
+            max_json_bytes: config.body_limit.as_usize(),
+            allowed_origins: config.allowed_origins.clone(),
+            ..Self::default()
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The accept loop and the server that owns it with all of its connections.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use supervisor::task::OwnedTask;
+use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{Connection, Protocol};
+use super::drain::Drain;
+use super::owned::OwnedExecutor;
+use super::socket::{Listeners, LocalListener};
+use super::{ListenGauges, Peer};
+use crate::http::limits::Limits;
+
+/// Pause after an accept that failed for want of a resource (descriptors, memory), doubled up to the second value.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// What connections get to write their last bytes once they are asked to end, even when the limit is used up.
+const LAST_BYTES: Duration = Duration::from_millis(250);
+
+/// A running listener. Dropping it ends the listener and every connection at once; [`Server::drain`] ends it gently.
+#[derive(Debug)]
+pub struct Server {
+    drain: Drain,
+    stop: CancellationToken,
+    streams: TaskTracker,
+    streams_ended: CancellationToken,
+    accepting: OwnedTask,
+    connections: TaskTracker,
+}
+
+/// How a drain ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drained {
+    /// Requests and streams that were cut off because the limit was reached.
+    pub cut_off: usize,
+}
+
+impl Server {
+    /// Starts to serve `router` on `listeners`. Requests find their [`Connection`] in their extensions.
+    pub fn start(
+        listeners: Listeners,
+        router: Router,
+        limits: &Limits,
+        drain: Drain,
+        gauges: Arc<ListenGauges>,
+    ) -> Self {
+        let streams = TaskTracker::new();
+        let streams_ended = CancellationToken::new();
+        let executor = OwnedExecutor { tracker: streams.clone(), ended: streams_ended.clone() };
+        let stop = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let acceptor = Acceptor {
+            router,
+            protocol: Arc::new(Protocol::new(limits, &drain, executor)),
+            tcp_places: Arc::new(Semaphore::new(limits.max_connections)),
+            local_places: Arc::new(Semaphore::new(limits.max_local_connections)),
+            gauges,
+            owner: rustix::process::geteuid().as_raw(),
+            open: connections.clone(),
+            connections: JoinSet::new(),
+        };
+        let accepting = supervisor::task::spawn(acceptor.run(listeners, stop.clone()));
+        Self { drain, stop, streams, streams_ended, accepting, connections }
+    }
+
+    /// Refuses new work from now on: no connection is accepted any more, and requests on live ones are answered 503.
+    pub fn refuse(&self) {
+        self.drain.refuse();
+        self.stop.cancel();
+    }
+
+    /// Refuses new work, waits at most `limit` for what is in flight, closes every connection and ends.
+    pub async fn drain(mut self, limit: Duration) -> Drained {
+        let started = tokio::time::Instant::now();
+        self.refuse();
+        self.drain.finished(limit).await;
+        let cut_off = self.drain.in_flight();
+        self.drain.close();
+        self.connections.close();
+        self.streams.close();
+        let left = limit.saturating_sub(started.elapsed()).max(LAST_BYTES);
+        let _all_closed = tokio::time::timeout(left, self.connections.wait()).await;
+        self.streams_ended.cancel();
+        self.accepting.abort();
+        self.accepting.finished().await;
+        Drained { cut_off }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // The acceptor's task ends with `accepting`, its connections with its JoinSet, HTTP/2 streams with this.
+        self.streams_ended.cancel();
+    }
+}
+
+/// The state of the loop. It owns the connections: when its task ends, they end.
+struct Acceptor {
+    router: Router,
+    protocol: Arc<Protocol>,
+    tcp_places: Arc<Semaphore>,
+    local_places: Arc<Semaphore>,
+    gauges: Arc<ListenGauges>,
+    owner: u32,
+    open: TaskTracker,
+    connections: JoinSet<()>,
+}
+
+/// One client that has just come.
+enum Arrival {
+    Tcp(TcpStream, std::net::SocketAddr),
+    Local(UnixStream),
+}
+
+impl Acceptor {
+    async fn run(mut self, listeners: Listeners, stop: CancellationToken) {
+        let Listeners { tcp, local, .. } = listeners;
+        let mut backoff = BACKOFF.0;
+        loop {
+            let arrival = tokio::select! {
+                () = stop.cancelled() => break,
+                Some(ended) = self.connections.join_next() => {
+                    report(ended);
+                    continue;
+                }
+                arrival = arrival(&tcp, local.as_ref()) => arrival,
+            };
+            match arrival {
+                Ok(arrival) => {
+                    backoff = BACKOFF.0;
+                    self.admit(arrival);
+                }
+                Err(error) if is_clients(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, pause_ms = backoff.as_millis(), "cannot accept connections for now");
+                    tokio::select! {
+                        () = stop.cancelled() => break,
+                        () = tokio::time::sleep(backoff) => {}
+                    }
+                    backoff = (backoff * 2).min(BACKOFF.1);
+                }
+            }
+        }
+        drop((tcp, local));
+        while let Some(ended) = self.connections.join_next().await {
+            report(ended);
+        }
+    }
+
+    fn admit(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Tcp(stream, address) => self.admit_tcp(stream, address),
+            Arrival::Local(stream) => self.admit_local(stream),
+        }
+    }
+
+    fn admit_tcp(&mut self, stream: TcpStream, address: std::net::SocketAddr) {
+        let Ok(place) = Arc::clone(&self.tcp_places).try_acquire_owned() else {
+            self.gauges.refused.fetch_add(1, Ordering::Relaxed);
+            return refuse(&stream);
+        };
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY not set");
+        }
+        let connection = Connection::new(Peer::Tcp(address), place, Arc::clone(&self.gauges));
+        self.own(stream, connection);
+    }
+
+    fn admit_local(&mut self, stream: UnixStream) {
+        let Ok(place) = Arc::clone(&self.local_places).try_acquire_owned() else {
+            self.gauges.refused.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        match stream.peer_cred() {
+            Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => {
+                let peer = Peer::Local { uid: peer.uid(), pid: peer.pid() };
+                let connection = Connection::new(peer, place, Arc::clone(&self.gauges));
+                self.own(stream, connection);
+            }
+            Ok(peer) => tracing::warn!(uid = peer.uid(), "another user's process refused on the control socket"),
+            Err(error) => tracing::warn!(%error, "process without credentials refused on the control socket"),
+        }
+    }
+
+    fn own<I>(&mut self, io: I, connection: Connection)
+    where
+        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let protocol = Arc::clone(&self.protocol);
+        let router = self.router.clone();
+        let counted = self.open.token();
+        self.connections.spawn(async move {
+            protocol.serve(io, connection, router).await;
+            drop(counted);
+        });
+    }
+}
+
+async fn arrival(tcp: &tokio::net::TcpListener, local: Option<&LocalListener>) -> io::Result<Arrival> {
+    let local = async {
+        match local {
+            Some(local) => local.listener.accept().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        accepted = tcp.accept() => accepted.map(|(stream, address)| Arrival::Tcp(stream, address)),
+        accepted = local => accepted.map(|(stream, _)| Arrival::Local(stream)),
+    }
+}
+
+/// Whether an accept failed because of that one client, which went away again.
+fn is_clients(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// Tells a client beyond the limit why it is not served; whether it reads that is its own affair.
+fn refuse(stream: &TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
+        Retry-After: 1\r\nConnection: close\r\n\r\n\
+        {\"type\":\"/api/docs#http.overloaded\",\"title\":\"Overloaded\",\"status\":503,\
+        \"detail\":\"too many connections are open\",\"code\":\"http.overloaded\",\"request_id\":\"\",\"errors\":[]}";
+    if stream.try_write(ANSWER).is_err() {
+        tracing::debug!("client beyond the connection limit left");
+    }
+}
+
+fn report(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended
+        && error.is_panic()
+    {
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}

@@ -1,0 +1,47 @@
+//! The HTTP edge: turns requests into calls of handles and replies into answers. It decides nothing about any domain.
+//!
+//! A request passes the listener (`listen`), the layers (`layers`: id, admission, origin, caller, negotiation) and its
+//! handler, which extracts, converts, calls one handle method and maps the reply. Errors of every sort become
+//! problem+json in one place (`problem`).
+//!
+//! # Layout
+//! - From a socket to a request: `listen`, `limits`, `layers`, `router`, `routes` (who may do what), `caller` (who asks),
+//!   `state` (what handlers share).
+//! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers).
+//! - Handlers by concern: `health`, `metrics`, `status`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
+//!
+//! # Use
+//! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
+//! [`Server::start`]; at the end [`Server::refuse`] and [`Server::drain`].
+
+mod attach;
+pub mod caller;
+pub mod codes;
+mod docs;
+mod drills;
+mod gate;
+mod health;
+mod input;
+mod layers;
+mod limits;
+mod listen;
+mod metrics;
+mod problem;
+mod router;
+mod routes;
+mod schema;
+mod state;
+mod status;
+mod streams;
+mod supervise;
+mod terminals;
+#[cfg(test)]
+mod tests;
+mod tokens;
+
+pub use limits::Limits;
+pub use listen::{Connection, Drain, Drained, ListenError, ListenGauges, Listeners, Peer, Server};
+pub use problem::Problem;
+pub use router::{documents, router};
+pub use routes::{Needs, Route, TABLE};
+pub use state::{About, AppState, Handles, Parts};

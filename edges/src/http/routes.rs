@@ -1,0 +1,94 @@
+//! Every route with what a caller needs for it: the one table of who may do what.
+//!
+//! The permission layer knows nothing else. A route that is not in this table is refused, whatever the router says, and
+//! a test holds router, table and OpenAPI document against each other; so a new route cannot be open by oversight.
+
+use accounts::Scope;
+use http::Method;
+
+/// What a caller needs for a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// Nothing: it answers anybody.
+    Nothing,
+    /// To be signed in, with whatever scopes.
+    SignedIn,
+    /// Any one of these scopes.
+    OneOf(&'static [Scope]),
+    /// All of the owner's rights: a token without scopes, or the local operator.
+    Everything,
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// Its method; HEAD counts as GET.
+    pub method: Method,
+    /// Its path as the router writes it.
+    pub path: &'static str,
+    /// What a caller needs.
+    pub needs: Needs,
+    /// Whether it is asked by probes: served under overload, and logged at debug level only.
+    pub is_probe: bool,
+}
+
+const READ: Needs = Needs::OneOf(&[Scope::Read]);
+const STATUS: Needs = Needs::OneOf(&[Scope::Read, Scope::Operator]);
+const OPERATE: Needs = Needs::OneOf(&[Scope::Operator]);
+const SEE_TERMINALS: Needs = Needs::OneOf(&[Scope::Read, Scope::Terminals]);
+const USE_TERMINALS: Needs = Needs::OneOf(&[Scope::Terminals]);
+
+const fn route(method: Method, path: &'static str, needs: Needs) -> Route {
+    Route { method, path, needs, is_probe: false }
+}
+
+const fn probe(path: &'static str, needs: Needs) -> Route {
+    Route { method: Method::GET, path, needs, is_probe: true }
+}
+
+/// The table.
+pub static TABLE: &[Route] = &[
+    probe("/health", Needs::Nothing),
+    probe("/health/live", Needs::Nothing),
+    probe("/health/ready", Needs::Nothing),
+    probe("/info", Needs::Nothing),
+    probe("/metrics", READ),
+    route(Method::GET, "/", Needs::SignedIn),
+    route(Method::GET, "/api/docs", Needs::SignedIn),
+    route(Method::GET, "/api/openapi.json", Needs::SignedIn),
+    route(Method::GET, "/api/v1/drills", STATUS),
+    route(Method::POST, "/api/v1/drills/{name}", OPERATE),
+    route(Method::GET, "/api/v1/drills/runs/{id}", STATUS),
+    route(Method::GET, "/api/v1/status", STATUS),
+    route(Method::GET, "/api/v1/status/{*path}", STATUS),
+    route(Method::GET, "/api/v1/status/events", STATUS),
+    route(Method::GET, "/api/v1/status/stream", STATUS),
+    route(Method::POST, "/api/v1/supervisor/{*path}", OPERATE),
+    route(Method::GET, "/api/v1/terminals", SEE_TERMINALS),
+    route(Method::POST, "/api/v1/terminals", USE_TERMINALS),
+    route(Method::GET, "/api/v1/terminals/{id}", SEE_TERMINALS),
+    route(Method::PATCH, "/api/v1/terminals/{id}", USE_TERMINALS),
+    route(Method::DELETE, "/api/v1/terminals/{id}", USE_TERMINALS),
+    route(Method::GET, "/api/v1/terminals/{id}/attach", USE_TERMINALS),
+    route(Method::GET, "/api/v1/tokens", READ),
+    route(Method::POST, "/api/v1/tokens", Needs::Everything),
+    route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
+];
+
+/// A route's place in [`TABLE`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RouteId(pub usize);
+
+impl RouteId {
+    /// The route of this method at this path of the router's.
+    pub fn find(method: &Method, path: &str) -> Option<Self> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        TABLE.iter().position(|route| route.path == path && route.method == *method).map(Self)
+    }
+
+    /// The route.
+    pub fn route(self) -> &'static Route {
+        // An id is only ever made by `find`, so the place exists.
+        &TABLE[self.0]
+    }
+}

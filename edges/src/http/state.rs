@@ -1,0 +1,131 @@
+//! What handlers and layers share: the handles of the domains, the bounds, and what is counted.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use ground::Micros;
+use serde::Serialize;
+use supervisor::System;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use super::caller::Gate;
+use super::docs::Documents;
+use super::limits::Limits;
+use super::listen::{Drain, ListenGauges};
+use super::metrics::Meters;
+
+/// What this program is, as `/info` tells it.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+pub struct About {
+    /// Always `mainstay`.
+    pub name: &'static str,
+    /// The version, as in semantic versioning.
+    pub version: &'static str,
+    /// The commit it was built from; null when it was built outside of a repository.
+    pub commit: Option<&'static str>,
+    /// When it was built (RFC 3339); null when the build did not say.
+    pub built_at: Option<&'static str>,
+    /// The domains that are switched on.
+    pub domains: Vec<String>,
+}
+
+/// The handles that the edge serves.
+#[derive(Clone)]
+pub struct Handles {
+    /// The tree.
+    pub system: System,
+    /// Tokens.
+    pub accounts: accounts::AccountsHandle,
+    /// Terminals.
+    pub ptys: ptys::PtysHandle,
+    /// Fault drills.
+    pub drills: crate::drills::Drills,
+}
+
+/// The state of the HTTP edge; clones share it.
+#[derive(Clone)]
+pub struct AppState(Arc<Edge>);
+
+/// What [`AppState`] shares.
+pub struct Edge {
+    /// The handles of the domains.
+    pub handles: Handles,
+    /// Who bears a token.
+    pub gate: Arc<dyn Gate>,
+    /// The bounds.
+    pub limits: Limits,
+    /// Shutting down.
+    pub drain: Drain,
+    /// What is counted of requests.
+    pub meters: Meters,
+    /// What is counted of connections.
+    pub listening: Arc<ListenGauges>,
+    /// What this program is.
+    pub about: About,
+    /// When the daemon started, by the wall clock.
+    pub started_at: Micros,
+    /// When the daemon started, for the time it is up.
+    pub started: Instant,
+    /// Whether the TCP listener can be reached from this machine only.
+    pub is_loopback_only: bool,
+    /// The OpenAPI document and the docs page.
+    pub documents: Documents,
+    /// Places for requests in flight.
+    pub places: Semaphore,
+    /// Places for WebSockets and event streams.
+    pub stream_places: Arc<Semaphore>,
+}
+
+/// What the state is made of; the rest follows from it.
+pub struct Parts {
+    /// The handles of the domains.
+    pub handles: Handles,
+    /// The bounds.
+    pub limits: Limits,
+    /// Shutting down; shared with the server.
+    pub drain: Drain,
+    /// What this program is.
+    pub about: About,
+    /// When the daemon started.
+    pub started: Instant,
+    /// Whether the TCP listener can be reached from this machine only.
+    pub is_loopback_only: bool,
+}
+
+impl AppState {
+    /// The state for a server that has `parts`.
+    pub fn new(parts: Parts) -> Self {
+        let gate = Arc::new(parts.handles.accounts.clone());
+        Self::with_gate(parts, gate)
+    }
+
+    /// The same with tokens looked up at `gate`.
+    pub fn with_gate(parts: Parts, gate: Arc<dyn Gate>) -> Self {
+        let Parts { handles, limits, drain, about, started, is_loopback_only } = parts;
+        let up = started.elapsed();
+        Self(Arc::new(Edge {
+            handles,
+            gate,
+            drain,
+            meters: Meters::new(),
+            listening: Arc::default(),
+            about,
+            started_at: Micros::now() - up,
+            started,
+            is_loopback_only,
+            documents: super::router::documents(),
+            places: Semaphore::new(limits.max_in_flight),
+            stream_places: Arc::new(Semaphore::new(limits.max_streams)),
+            limits,
+        }))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Edge;
+
+    fn deref(&self) -> &Edge {
+        &self.0
+    }
+}

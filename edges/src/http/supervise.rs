@@ -1,0 +1,65 @@
+//! What an operator does to a node: restart, stop, start.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::header::LOCATION;
+use http::{HeaderName, StatusCode};
+use serde::Serialize;
+use supervisor::Action;
+use utoipa::ToSchema;
+
+use super::caller::Caller;
+use super::codes;
+use super::problem::Problem;
+use super::state::AppState;
+use super::status::absolute;
+
+/// What was accepted, and how to follow it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// The event that tells of it, in the history and in the stream.
+    event_id: u64,
+    /// The node.
+    path: String,
+    /// `restart`, `stop` or `start`.
+    action: &'static str,
+    /// Where the node's status is.
+    status_url: String,
+}
+
+/// Restart, stop or start a node
+///
+/// Answers as soon as the supervisor has taken the order; the stream of changes tells how it goes on.
+#[utoipa::path(post, path = "/api/v1/supervisor/{*path}", tag = "supervisor",
+    params(("path" = String, Path, description = "The node's path without the leading slash, like `ptys/manager`")),
+    responses((status = 202, body = Accepted, headers(("Location" = String, description = "The node's status"))),
+        (status = 404, description = "`supervisor.unknown_path`"),
+        (status = 409, description = "`supervisor.root`, `supervisor.disabled`"),
+        (status = 503, description = "`supervisor.down`, `supervisor.stopping`")))]
+pub(crate) async fn act(
+    State(edge): State<AppState>,
+    caller: Caller,
+    Path(target): Path<String>,
+) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Accepted>), Problem> {
+    let (path, action, word) = parse(&target)?;
+    let event_id = edge.handles.system.act(&path, action)?;
+    tracing::info!(%caller, path, action = word, event_id, "operator action");
+    let status_url = format!("/api/v1/status{path}");
+    let accepted = Accepted { event_id, path, action: word, status_url: status_url.clone() };
+    Ok((StatusCode::ACCEPTED, [(LOCATION, status_url)], Json(accepted)))
+}
+
+/// Splits `ptys/manager/restart` into the node's path and the action.
+fn parse(target: &str) -> Result<(String, Action, &'static str), Problem> {
+    let (path, word) = target.trim_end_matches('/').rsplit_once('/').unwrap_or(("", target));
+    let (action, word) = match word {
+        "restart" => (Action::Restart, "restart"),
+        "stop" => (Action::Stop, "stop"),
+        "start" => (Action::Start, "start"),
+        _ => {
+            let detail = "the path ends with the action: …/restart, …/stop or …/start";
+            return Err(Problem::new(&codes::UNKNOWN_ROUTE, detail));
+        }
+    };
+    Ok((absolute(path), action, word))
+}

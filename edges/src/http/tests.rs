@@ -1,0 +1,152 @@
+//! The whole router without a socket: permissions, problems, the tree, the documents.
+//!
+//! The tree is real but empty and the domains' addresses are vacant, so every call of a domain is answered as it is while
+//! that domain is down: what happens then is part of the promise. What the domains do is tested with them and end to end.
+
+mod problems;
+mod permissions;
+mod documents;
+mod tree;
+
+use std::time::Duration;
+
+use accounts::{Accounts, Identity, Role, Scope};
+use axum::Router;
+use axum::body::Body;
+use futures::future::BoxFuture;
+use ground::Id;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt;
+use ptys::Ptys;
+use serde_json::Value;
+use supervisor::{Domain, SystemBuilder};
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+use super::caller::Gate;
+use super::codes;
+use super::limits::Limits;
+use super::listen::{Connection, Drain, Peer};
+use super::problem::Problem;
+use super::state::{About, AppState, Handles, Parts};
+
+/// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`; none of them ends.
+struct Doorman;
+
+impl Gate for Doorman {
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Identity, Problem>> {
+        let scopes: Option<Vec<Scope>> = match token {
+            "mst_all" => Some(vec![]),
+            "mst_read" => Some(vec![Scope::Read]),
+            "mst_operator" => Some(vec![Scope::Operator]),
+            "mst_terminals" => Some(vec![Scope::Terminals]),
+            _ => None,
+        };
+        let identity = scopes.map(|scopes| Identity {
+            token_id: Id::from_bytes([7; 16]),
+            name: "test".into(),
+            owner: None,
+            role: Role::Owner,
+            scopes: scopes.into_iter().collect(),
+            expires_at: None,
+        });
+        Box::pin(async move { identity.ok_or_else(|| accounts::AccountsError::Unknown.into()) })
+    }
+
+    fn ended(&self, _identity: &Identity) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// An edge over an empty tree.
+pub(super) async fn edge(limits: Limits) -> AppState {
+    let builder = SystemBuilder::new();
+    let handles = Handles {
+        accounts: Accounts::handle(builder.address::<Accounts>()),
+        ptys: Ptys::handle(builder.address::<Ptys>()),
+        system: builder.start().await.expect("an empty tree"),
+    };
+    handles.system.ready().await;
+    let about = About { name: "mainstay", version: "0.0.0", commit: None, built_at: None, domains: vec!["ptys".to_owned()] };
+    let parts = Parts { handles, limits, drain: Drain::new(), about, started: Instant::now(), is_loopback_only: true };
+    AppState::with_gate(parts, std::sync::Arc::new(Doorman))
+}
+
+/// The application over an empty tree.
+async fn app() -> Router {
+    super::router(&edge(Limits::default()).await)
+}
+
+/// A request to be.
+struct Ask {
+    request: http::request::Builder,
+    peer: Peer,
+    body: Body,
+}
+
+/// A request of the local operator.
+fn ask(method: Method, path: &str) -> Ask {
+    let request = Request::builder().method(method).uri(path).header("host", "localhost").header("x-request-id", "test");
+    Ask { request, peer: Peer::Local { uid: 0, pid: None }, body: Body::empty() }
+}
+
+fn get(path: &str) -> Ask {
+    ask(Method::GET, path)
+}
+
+impl Ask {
+    /// From the network instead.
+    fn over_tcp(mut self) -> Self {
+        self.peer = Peer::Tcp(([127, 0, 0, 1], 50_000).into());
+        self
+    }
+
+    /// From the network with a token.
+    fn bearing(self, token: &str) -> Self {
+        self.over_tcp().with("authorization", &format!("Bearer {token}"))
+    }
+
+    fn with(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    fn json(mut self, body: impl Into<Body>) -> Self {
+        self.body = body.into();
+        self.with("content-type", "application/json")
+    }
+
+    async fn of(self, app: &Router) -> Answer {
+        let request = self.request.extension(Connection::for_tests(self.peer)).body(self.body).expect("a request");
+        let response: Response<Body> = app.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: http::HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+
+    fn code(&self) -> String {
+        assert_eq!(self.header(header::CONTENT_TYPE.as_str()), Some("application/problem+json"), "{self:?}");
+        self.json()["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+/// A wait that no test should need to its end.
+const SOON: Duration = Duration::from_secs(20);

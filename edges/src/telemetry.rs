@@ -1,0 +1,49 @@
+//! The log: to stderr, as text for people or JSON for machines, with a filter that a reload can change.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+use crate::config::{LogConfig, LogFormat};
+
+/// Changes the filter of the running log.
+pub(crate) struct LogControl {
+    filter: reload::Handle<EnvFilter, Registry>,
+}
+
+impl LogControl {
+    /// Puts another filter into force.
+    pub(crate) fn set_filter(&self, filter: &str) -> anyhow::Result<()> {
+        let filter = parse(filter)?;
+        self.filter.reload(filter).context("the log's filter cannot be changed")
+    }
+}
+
+/// Starts the log. Once per process.
+pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
+    let (filter, control) = reload::Layer::new(parse(&config.filter)?);
+    let layer = match config.format {
+        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            fmt::layer().with_ansi(colours).with_writer(std::io::stderr).boxed()
+        }
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(layer)
+        .try_init()
+        .context("the log cannot be started")?;
+    Ok(LogControl { filter: control })
+}
+
+/// The actor library tells of every end at info level; the supervisor tells the same with cause and decision.
+fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::builder()
+        .parse(format!("ractor=warn,{filter}"))
+        .with_context(|| format!("log.filter {filter:?} cannot be read"))
+}

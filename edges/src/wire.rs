@@ -1,0 +1,91 @@
+//! The wiring: which domains there are, and what each is given. One visible list; a new domain is a few lines here.
+//!
+//! Handles exist before anything runs, so the order of the lines is free: the supervisor starts by the graph of needs.
+
+use accounts::{Accounts, AccountsHandle};
+use ground::Db;
+use ptys::{DaemonEnvironment, Ptys, PtysHandle};
+use store::Store;
+use supervisor::System;
+use tokio::time::Instant;
+
+use crate::cli::{UpOptions, version};
+use crate::config::{self, Settings};
+use crate::drills::Drills;
+use crate::house::House;
+use crate::http::{About, AppState, Drain, Handles, Limits, Listeners, Parts, Server, router};
+
+/// The domains with their handles, before anything runs.
+pub(crate) struct Wired {
+    house: House,
+    accounts: AccountsHandle,
+    ptys: PtysHandle,
+}
+
+/// Wires all domains.
+///
+/// # Errors
+/// When the command line selects a domain that does not exist, or leaves out one that another cannot do without.
+pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<Wired> {
+    let mut house = House::new(options);
+    let db = Db::vacant();
+
+    let (address, _store) = house.domain::<Store>();
+    let ports = store::Ports { db: db.clone(), data_dir: options.data_dir.clone() };
+    house.add::<Store>(address, settings.store.clone(), ports);
+
+    let (address, accounts) = house.domain::<Accounts>();
+    house.add::<Accounts>(address, settings.accounts.clone(), accounts.ports(db.clone()));
+
+    let (address, ptys) = house.domain::<Ptys>();
+    let environment = DaemonEnvironment::new(config::environment());
+    house.add::<Ptys>(address, settings.ptys.clone(), ptys::Ports::new(db, environment));
+
+    house.check()?;
+    Ok(Wired { house, accounts, ptys })
+}
+
+impl Wired {
+    /// Starts the tree.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<System> {
+        self.house.start().await
+    }
+
+    /// Serves the API on `listeners`; answers as the domains come up.
+    pub(crate) fn serve(&self, settings: &Settings, system: &System, listeners: Listeners, started: Instant) -> Server {
+        let limits = Limits::from(&settings.http);
+        let drain = Drain::new();
+        let state = AppState::new(Parts {
+            handles: Handles {
+                system: system.clone(),
+                accounts: self.accounts.clone(),
+                ptys: self.ptys.clone(),
+                drills: Drills::new(settings.drills.enabled, system.clone()),
+            },
+            is_loopback_only: listeners.address().ip().is_loopback(),
+            limits: limits.clone(),
+            drain: drain.clone(),
+            about: about(self.house.names()),
+            started,
+        });
+        let gauges = state.listening.clone();
+        Server::start(listeners, router(&state), &limits, drain, gauges)
+    }
+
+    /// Tells a new user how to get in, as long as nobody has a token.
+    pub(crate) async fn greet(&self) {
+        if let Ok(false) = self.accounts.has_tokens().await {
+            crate::cli::hint("nobody can sign in over the network yet: `mainstay token create` makes a token");
+        }
+    }
+}
+
+fn about(domains: Vec<String>) -> About {
+    About {
+        name: "mainstay",
+        version: version::VERSION,
+        commit: version::commit(),
+        built_at: Some(version::BUILT_AT),
+        domains,
+    }
+}
