@@ -1,0 +1,90 @@
+//! The benches: how fast and how lean the daemon is, each figure beside a peer or a floor that is measured in the same run.
+//!
+//! Why ratios: the same machine is four times slower an hour later. So every goal that can be one is a ratio to a peer whose
+//! rounds are interleaved with ours, and the line about the machine is printed with the figures. Nothing here fails because of
+//! a time; what was reached is told, and wrong *results* (a byte lost, a terminal gone) are errors.
+//!
+//! # Layout
+//!
+//! * `options` reads the command line, `machine` tells where it ran, `table` and `figures` print.
+//! * `start` ready time and idleness; `store` group commit; `ptys` output, echo and memory; `restart` a panicking manager.
+//! * `ptys::bare` is the peer of the terminals: a server of this same binary, in a process of its own.
+#![forbid(unsafe_code)]
+#![expect(
+    clippy::print_stdout,
+    reason = "a bench prints its figures to whoever started it"
+)]
+
+mod figures;
+mod goals;
+mod machine;
+mod options;
+mod process;
+mod ptys;
+mod restart;
+mod start;
+mod store;
+mod table;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use goals::Goals;
+use options::{Bench, Plan, Task};
+
+fn main() -> ExitCode {
+    let outcome = Task::parse(std::env::args().skip(1)).and_then(|task| match task {
+        Task::Help => {
+            print!("{}", options::USAGE);
+            Ok(())
+        }
+        Task::Bare { workers } => ptys::bare::serve(workers),
+        Task::Measure(plan) => measure(&plan),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\nbench: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure(plan: &Plan) -> Result<()> {
+    machine::leave_memory()?;
+    anyhow::ensure!(
+        plan.binary.is_file(),
+        "{} is not there: build it, or name it with --daemon",
+        plan.binary.display()
+    );
+    kit::raise_file_limit();
+    machine::print(&plan.binary, &std::env::temp_dir())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the system gives no event loop")?;
+    let mut goals = Goals::default();
+    let outcome = runtime.block_on(async {
+        for bench in &plan.benches {
+            run(*bench, plan, &mut goals).await?;
+        }
+        Ok(())
+    });
+    goals.print();
+    println!("load after: {}", machine::load());
+    outcome
+}
+
+async fn run(bench: Bench, plan: &Plan, goals: &mut Goals) -> Result<()> {
+    let binary: &Path = &plan.binary;
+    println!("\n=== {} (load {})", bench.name(), machine::load());
+    let outcome = match bench {
+        Bench::Start => start::run(binary, plan.is_quick, goals).await,
+        Bench::Store => store::run(plan.is_quick, goals).await,
+        Bench::Ptys => ptys::run(binary, plan.is_quick, goals).await,
+        Bench::Restart => restart::run(binary, plan.is_quick, goals).await,
+    };
+    outcome.with_context(|| format!("bench {}", bench.name()))
+}

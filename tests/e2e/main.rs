@@ -1,0 +1,25 @@
+//! End-to-end tests: the real binary, from outside, as a user and as bad luck meet it.
+//!
+//! Why one program with a module a theme: it links once, and its tests share the one database server that the harness
+//! starts. What holds on both databases runs on both, see `kit::on_both_databases`.
+//!
+//! # Layout
+//!
+//! * `first_light` is the whole story of a newcomer in one test.
+//! * `process`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
+//! * `http_input`, `access`, `overload` are what clients do to it.
+//! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `supervision` the tree.
+
+mod access;
+mod cli;
+mod configuration;
+mod database;
+mod disk;
+mod first_light;
+mod http_input;
+mod overload;
+mod process;
+mod supervision;
+mod support;
+mod terminal_frames;
+mod terminals;
