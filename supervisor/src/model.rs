@@ -7,7 +7,7 @@ use crate::board::{NodeFacts, StateChange};
 use crate::clock::WallTime;
 use crate::context::Condition;
 use crate::core::EndKind;
-use crate::domain::Need;
+use crate::domain::{Need, Strength};
 use crate::end::End;
 use crate::history::History;
 use crate::level::{Level, State};
@@ -21,6 +21,19 @@ struct Own {
     code: String,
     message: String,
     since: WallTime,
+}
+
+impl Own {
+    /// This as the cause at `path`.
+    fn cause(&self, path: &str) -> Cause {
+        Cause {
+            path: path.to_owned(),
+            code: self.code.clone(),
+            message: self.message.clone(),
+            since: self.since,
+            chain: vec![path.to_owned()],
+        }
+    }
 }
 
 pub(crate) struct Node {
@@ -269,14 +282,11 @@ impl Model {
         }
         node.state_since = now;
         let own = node.own();
-        let cause =
-            (own.level > Level::Normal || change.state == State::Restarting).then(|| Cause {
-                path: change.path.to_string(),
-                code: own.code.clone(),
-                message: own.message.clone(),
-                since: own.since,
-                chain: vec![change.path.to_string()],
-            });
+        let tells_why = own.level > Level::Normal || change.state == State::Restarting;
+        let cause = match change.state {
+            State::Waiting => self.awaited(&change.path),
+            _ => tells_why.then(|| own.cause(&change.path)),
+        };
         let event = StatusEvent {
             id: 0,
             at: now,
@@ -292,6 +302,25 @@ impl Model {
             action,
         };
         self.history.append(event);
+    }
+
+    /// What a waiting domain waits for, as far as that is known at this moment.
+    fn awaited(&self, path: &str) -> Option<Cause> {
+        let needs = self.nodes.get(path)?.facts.manifest?.needs;
+        let hard = needs.iter().filter(|need| need.strength == Strength::Hard);
+        let (at, need) = hard
+            .map(|need| format!("/{}", need.domain))
+            .find_map(|at| {
+                let node = self.nodes.get(at.as_str())?;
+                let is_up = node.state == State::Running && node.verdict.level < Level::Offline;
+                (!is_up).then_some((at, node))
+            })?;
+        let mut cause = match &need.verdict.cause {
+            Some(cause) if need.state == State::Running => cause.clone(),
+            _ => need.own().cause(&at),
+        };
+        cause.chain.push(path.to_owned());
+        Some(cause)
     }
 
     /// The root's own state.
