@@ -34,7 +34,12 @@ pub(crate) fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()
         .context("the system gives no event loop")?;
-    let daemon = Daemon { options, loaded, log, started };
+    let daemon = Daemon {
+        options,
+        loaded,
+        log,
+        started,
+    };
     let code = runtime.block_on(daemon.run());
     // What still runs now has had its limits.
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -44,7 +49,8 @@ pub(crate) fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
 
 /// Where the layers of the configuration are.
 fn sources(options: &UpOptions) -> Sources {
-    let mut sources = Sources::new(config::environment()).flag("--listen", "http.listen", options.listen);
+    let mut sources =
+        Sources::new(config::environment()).flag("--listen", "http.listen", options.listen);
     sources.file.clone_from(&options.config);
     sources.data_dir = Some(options.data_dir.clone());
     sources
@@ -106,13 +112,21 @@ impl Daemon {
     }
 
     /// Refuses new work, finishes what is in flight, stops the domains in reverse order. A second signal ends it at once.
-    async fn stop(&self, system: &System, server: Server, signals: &mut Signals) -> anyhow::Result<ExitCode> {
+    async fn stop(
+        &self,
+        system: &System,
+        server: Server,
+        signals: &mut Signals,
+    ) -> anyhow::Result<ExitCode> {
         tracing::info!("stopping");
         let orderly = async {
             server.refuse();
             let drained = server.drain(DRAIN_LIMIT).await;
             if drained.cut_off > 0 {
-                tracing::warn!(requests = drained.cut_off, "requests were cut off at the limit");
+                tracing::warn!(
+                    requests = drained.cut_off,
+                    "requests were cut off at the limit"
+                );
             }
             let report = system.stop().await;
             if !report.killed.is_empty() {
@@ -124,7 +138,7 @@ impl Daemon {
                 tracing::info!("stopped");
                 Ok(ExitCode::SUCCESS)
             }
-            () = signals.stop() => anyhow::bail!("a second signal ended the stop before it was done"),
+            () = signals.stop_again() => anyhow::bail!("a second signal ended the stop before it was done"),
         }
     }
 
@@ -150,7 +164,12 @@ impl Daemon {
         }
         if plan.live().any(|change| change.key == "log.filter") {
             match self.log.set_filter(&new.settings.log.filter) {
-                Ok(()) => self.loaded.settings.log.filter.clone_from(&new.settings.log.filter),
+                Ok(()) => self
+                    .loaded
+                    .settings
+                    .log
+                    .filter
+                    .clone_from(&new.settings.log.filter),
                 Err(error) => tracing::error!(%error, "log filter not changed"),
             }
         }
@@ -166,17 +185,33 @@ impl Daemon {
         if !waiting.is_empty() {
             tracing::warn!(keys = ?waiting, level = %system.level(), "these keys change when the daemon is restarted");
         }
-        self.loaded.effective.retain(|old| waiting.contains(&old.key().as_str()));
-        let kept: Vec<String> = self.loaded.effective.iter().map(ground::config::Effective::key).collect();
-        let applied = new.effective.into_iter().filter(|one| !kept.contains(&one.key()));
+        self.loaded
+            .effective
+            .retain(|old| waiting.contains(&old.key().as_str()));
+        let kept: Vec<String> = self
+            .loaded
+            .effective
+            .iter()
+            .map(ground::config::Effective::key)
+            .collect();
+        let applied = new
+            .effective
+            .into_iter()
+            .filter(|one| !kept.contains(&one.key()));
         self.loaded.effective.extend(applied);
     }
 }
 
 /// The one line on stdout.
-#[expect(clippy::print_stdout, reason = "the ready line is the daemon's only output there")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the ready line is the daemon's only output there"
+)]
 fn print_ready(address: std::net::SocketAddr, took: Duration) {
-    println!("mainstay ready on http://{address} in {} ms", took.as_millis());
+    println!(
+        "mainstay ready on http://{address} in {} ms",
+        took.as_millis()
+    );
 }
 
 /// What a signal asks for.
@@ -215,12 +250,28 @@ impl Signals {
     async fn stop(&mut self) {
         while self.next().await != Asked::Stop {}
     }
+
+    /// Waits for a further signal that ends the daemon. Some senders (`timeout`, a terminal's Ctrl-C through a wrapper) signal a
+    /// process and its group, so the same request arrives twice at once: that is still the first.
+    async fn stop_again(&mut self) {
+        const ONE_REQUEST: Duration = Duration::from_millis(20);
+        let first = Instant::now();
+        loop {
+            self.stop().await;
+            if first.elapsed() > ONE_REQUEST {
+                return;
+            }
+        }
+    }
 }
 
 impl Wired {
     /// Why the daemon must not go on: the database is one that this version must not touch.
     fn refusal(&self, system: &System) -> Option<anyhow::Error> {
-        let refused = system.refusals().into_iter().find(|refusal| refusal.path.starts_with("/store"))?;
+        let refused = system
+            .refusals()
+            .into_iter()
+            .find(|refusal| refusal.path.starts_with("/store"))?;
         Some(anyhow::anyhow!("{}", refused.message))
     }
 }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use ground::{Id, Micros};
 use serde::{Deserialize, Serialize};
 use supervisor::{
-    ActError, Fault, FaultKind, Injection, Level, NodeKind, State, StatusEvent, Subscription, System, task,
+    ActError, Fault, FaultKind, Injection, Level, NodeKind, State, StatusEvent, Subscription,
+    System, task,
 };
 use tokio::time::Instant;
 use utoipa::ToSchema;
@@ -42,7 +43,9 @@ impl Kind {
     const fn summary(self) -> &'static str {
         match self {
             Self::PanicActor => "the actor's handler panics; its supervisor starts it again",
-            Self::KillActor => "the actor is killed in the middle of its work; its supervisor starts it again",
+            Self::KillActor => {
+                "the actor is killed in the middle of its work; its supervisor starts it again"
+            }
         }
     }
 
@@ -186,12 +189,21 @@ impl Fault for DrillError {
 
     fn outside(&self) -> String {
         match self {
-            Self::Disabled => "drills are switched off; set drills.enabled = true and restart the daemon".to_owned(),
-            Self::Unknown(name) => format!("there is no drill {name}; GET /api/v1/drills lists all"),
+            Self::Disabled => {
+                "drills are switched off; set drills.enabled = true and restart the daemon"
+                    .to_owned()
+            }
+            Self::Unknown(name) => {
+                format!("there is no drill {name}; GET /api/v1/drills lists all")
+            }
             Self::UnknownRun(id) => format!("there is no run {id}, or it was too long ago"),
             Self::Running => "another drill is running; wait for its end".to_owned(),
-            Self::NoTarget(path) => format!("{path} is no running actor; the list of drills names the targets"),
-            Self::BudgetLow(path) => format!("{path} failed lately; wait until its restart budget has recovered"),
+            Self::NoTarget(path) => {
+                format!("{path} is no running actor; the list of drills names the targets")
+            }
+            Self::BudgetLow(path) => {
+                format!("{path} failed lately; wait until its restart budget has recovered")
+            }
             Self::Refused(error) => error.outside(),
         }
     }
@@ -213,8 +225,15 @@ pub struct Drills {
 impl Drills {
     /// Drills on this tree, if configuration allows them.
     pub fn new(enabled: bool, system: System) -> Self {
-        let inner = Inner { enabled, system, runs: Mutex::default(), watching: Mutex::default() };
-        Self { inner: Arc::new(inner) }
+        let inner = Inner {
+            enabled,
+            system,
+            runs: Mutex::default(),
+            watching: Mutex::default(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
     }
 
     /// All drills.
@@ -228,7 +247,10 @@ impl Drills {
             name: kind.name(),
             summary: kind.summary(),
             expected: targets.first().map(|target| expected(kind, target)),
-            forecast: targets.first().map(|target| self.forecast(target)).unwrap_or_default(),
+            forecast: targets
+                .first()
+                .map(|target| self.forecast(target))
+                .unwrap_or_default(),
             targets: targets.clone(),
         });
         Ok(drills.collect())
@@ -242,9 +264,16 @@ impl Drills {
         self.allowed()?;
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == name);
         let kind = kind.ok_or_else(|| DrillError::Unknown(name.to_owned()))?;
-        let target = order.target.clone().or_else(|| self.targets().into_iter().next()).unwrap_or_default();
+        let target = order
+            .target
+            .clone()
+            .or_else(|| self.targets().into_iter().next())
+            .unwrap_or_default();
         self.check_target(&target)?;
-        let span = order.for_ms.map_or(DEFAULT_SPAN, Duration::from_millis).min(LONGEST_SPAN);
+        let span = order
+            .for_ms
+            .map_or(DEFAULT_SPAN, Duration::from_millis)
+            .min(LONGEST_SPAN);
         let run = self.begin(kind, &target)?;
         let events = self.inner.system.subscribe(None);
         let injected = Instant::now();
@@ -269,7 +298,11 @@ impl Drills {
     }
 
     fn allowed(&self) -> Result<(), DrillError> {
-        if self.inner.enabled { Ok(()) } else { Err(DrillError::Disabled) }
+        if self.inner.enabled {
+            Ok(())
+        } else {
+            Err(DrillError::Disabled)
+        }
     }
 
     /// The actors that run, without those that are one of many.
@@ -298,12 +331,21 @@ impl Drills {
     fn forecast(&self, target: &str) -> Vec<Hit> {
         let domain = target.split('/').nth(1).unwrap_or_default().to_owned();
         let impact = self.inner.system.impact_of(&domain, Level::Offline);
-        std::iter::once(Hit { domain: domain.clone(), impact })
-            .chain(self.inner.system.dependents_of(&domain).into_iter().map(|(domain, level)| Hit {
-                impact: self.inner.system.impact_of(&domain, level),
-                domain,
-            }))
-            .collect()
+        std::iter::once(Hit {
+            domain: domain.clone(),
+            impact,
+        })
+        .chain(
+            self.inner
+                .system
+                .dependents_of(&domain)
+                .into_iter()
+                .map(|(domain, level)| Hit {
+                    impact: self.inner.system.impact_of(&domain, level),
+                    domain,
+                }),
+        )
+        .collect()
     }
 
     fn begin(&self, kind: Kind, target: &str) -> Result<Id, DrillError> {
@@ -337,7 +379,14 @@ impl Drills {
         }
     }
 
-    async fn watch(self, run: Id, target: String, mut events: Subscription, injected: Instant, span: Duration) {
+    async fn watch(
+        self,
+        run: Id,
+        target: String,
+        mut events: Subscription,
+        injected: Instant,
+        span: Duration,
+    ) {
         let healed = async {
             while let Some(event) = events.next().await {
                 if event.path != target {
@@ -370,12 +419,20 @@ impl Run {
 }
 
 fn expected(kind: Kind, target: &str) -> Diagnosis {
-    Diagnosis { path: target.to_owned(), level: Level::Offline, cause_code: kind.cause_code().to_owned() }
+    Diagnosis {
+        path: target.to_owned(),
+        level: Level::Offline,
+        cause_code: kind.cause_code().to_owned(),
+    }
 }
 
 fn diagnosis_of(event: &StatusEvent) -> Option<Diagnosis> {
     let cause = event.cause.as_ref()?;
-    Some(Diagnosis { path: cause.path.clone(), level: event.level, cause_code: cause.code.clone() })
+    Some(Diagnosis {
+        path: cause.path.clone(),
+        level: event.level,
+        cause_code: cause.code.clone(),
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

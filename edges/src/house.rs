@@ -2,7 +2,7 @@
 
 use supervisor::{Address, BuildError, Domain, Manifest, Strength, System, SystemBuilder};
 
-use crate::cli::UpOptions;
+use crate::cli::{Failure, UpOptions};
 
 /// Domains on their way into the tree.
 pub(crate) struct House {
@@ -37,7 +37,12 @@ impl House {
     }
 
     /// Brings a domain in.
-    pub(crate) fn add<D: Domain>(&mut self, address: Address<D::Msg>, config: D::Config, ports: D::Ports) {
+    pub(crate) fn add<D: Domain>(
+        &mut self,
+        address: Address<D::Msg>,
+        config: D::Config,
+        ports: D::Ports,
+    ) {
         let manifest = SystemBuilder::manifest::<D>();
         self.manifests.push(manifest);
         self.pending.push(Pending {
@@ -54,7 +59,10 @@ impl House {
 
     /// Names of the domains that are switched on.
     pub(crate) fn names(&self) -> Vec<String> {
-        let enabled = self.manifests.iter().filter(|manifest| self.is_enabled(manifest));
+        let enabled = self
+            .manifests
+            .iter()
+            .filter(|manifest| self.is_enabled(manifest));
         enabled.map(|manifest| manifest.name.to_owned()).collect()
     }
 
@@ -63,9 +71,19 @@ impl House {
     /// # Errors
     /// Names the first that is not, with those that are.
     pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let known: Vec<&str> = self.manifests.iter().map(|manifest| manifest.name).collect();
+        let known: Vec<&str> = self
+            .manifests
+            .iter()
+            .map(|manifest| manifest.name)
+            .collect();
         for name in self.only.iter().chain(&self.without) {
-            anyhow::ensure!(known.contains(&name.as_str()), "there is no domain {name:?}; there are {}", known.join(", "));
+            if !known.contains(&name.as_str()) {
+                let message = format!(
+                    "there is no domain {name:?}; there are {}",
+                    known.join(", ")
+                );
+                return Err(Failure::usage(message).into());
+            }
         }
         Ok(())
     }
@@ -86,16 +104,27 @@ impl House {
 
     fn is_enabled(&self, manifest: &Manifest) -> bool {
         let left_out = self.without.iter().any(|name| name == manifest.name);
-        let wanted = self.only.is_empty() || self.only.iter().any(|name| self.reaches(name, manifest.name));
+        let wanted = self.only.is_empty()
+            || self
+                .only
+                .iter()
+                .any(|name| self.reaches(name, manifest.name));
         wanted && !left_out
     }
 
     /// Whether `from` is `to`, or cannot do without it.
     fn reaches(&self, from: &str, to: &str) -> bool {
         from == to
-            || self.manifests.iter().find(|manifest| manifest.name == from).is_some_and(|manifest| {
-                let hard = manifest.needs.iter().filter(|need| need.strength == Strength::Hard);
-                hard.into_iter().any(|need| self.reaches(need.domain, to))
-            })
+            || self
+                .manifests
+                .iter()
+                .find(|manifest| manifest.name == from)
+                .is_some_and(|manifest| {
+                    let hard = manifest
+                        .needs
+                        .iter()
+                        .filter(|need| need.strength == Strength::Hard);
+                    hard.into_iter().any(|need| self.reaches(need.domain, to))
+                })
     }
 }

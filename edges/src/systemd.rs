@@ -28,7 +28,8 @@ impl Manager {
     /// Tells the level with its cause whenever it changes, and that the runtime still turns.
     pub(crate) fn follow(&self, system: System) -> Vec<task::OwnedTask> {
         let status = task::spawn(tell_levels(system));
-        let watchdog = sd_notify::watchdog_enabled().map(|limit| task::spawn(tell_alive(limit / 2)));
+        let watchdog =
+            sd_notify::watchdog_enabled().map(|limit| task::spawn(tell_alive(limit / 2)));
         std::iter::once(status).chain(watchdog).collect()
     }
 }

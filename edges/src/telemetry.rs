@@ -19,7 +19,9 @@ impl LogControl {
     /// Puts another filter into force.
     pub(crate) fn set_filter(&self, filter: &str) -> anyhow::Result<()> {
         let filter = parse(filter)?;
-        self.filter.reload(filter).context("the log's filter cannot be changed")
+        self.filter
+            .reload(filter)
+            .context("the log's filter cannot be changed")
     }
 }
 
@@ -30,7 +32,10 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
         LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal();
-            fmt::layer().with_ansi(colours).with_writer(std::io::stderr).boxed()
+            fmt::layer()
+                .with_ansi(colours)
+                .with_writer(std::io::stderr)
+                .boxed()
         }
     };
     tracing_subscriber::registry()

@@ -31,18 +31,33 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let db = Db::vacant();
 
     let (address, _store) = house.domain::<Store>();
-    let ports = store::Ports { db: db.clone(), data_dir: options.data_dir.clone() };
+    let ports = store::Ports {
+        db: db.clone(),
+        data_dir: options.data_dir.clone(),
+    };
     house.add::<Store>(address, settings.store.clone(), ports);
 
     let (address, accounts) = house.domain::<Accounts>();
-    house.add::<Accounts>(address, settings.accounts.clone(), accounts.ports(db.clone()));
+    house.add::<Accounts>(
+        address,
+        settings.accounts.clone(),
+        accounts.ports(db.clone()),
+    );
 
     let (address, ptys) = house.domain::<Ptys>();
     let environment = DaemonEnvironment::new(config::environment());
-    house.add::<Ptys>(address, settings.ptys.clone(), ptys::Ports::new(db, environment));
+    house.add::<Ptys>(
+        address,
+        settings.ptys.clone(),
+        ptys::Ports::new(db, environment),
+    );
 
     house.check()?;
-    Ok(Wired { house, accounts, ptys })
+    Ok(Wired {
+        house,
+        accounts,
+        ptys,
+    })
 }
 
 impl Wired {
@@ -52,7 +67,13 @@ impl Wired {
     }
 
     /// Serves the API on `listeners`; answers as the domains come up.
-    pub(crate) fn serve(&self, settings: &Settings, system: &System, listeners: Listeners, started: Instant) -> Server {
+    pub(crate) fn serve(
+        &self,
+        settings: &Settings,
+        system: &System,
+        listeners: Listeners,
+        started: Instant,
+    ) -> Server {
         let limits = Limits::from(&settings.http);
         let drain = Drain::new();
         let state = AppState::new(Parts {
@@ -75,7 +96,9 @@ impl Wired {
     /// Tells a new user how to get in, as long as nobody has a token.
     pub(crate) async fn greet(&self) {
         if let Ok(false) = self.accounts.has_tokens().await {
-            crate::cli::hint("nobody can sign in over the network yet: `mainstay token create` makes a token");
+            crate::cli::hint(
+                "nobody can sign in over the network yet: `mainstay token create` makes a token",
+            );
         }
     }
 }

@@ -51,9 +51,18 @@ async fn nothing_answers_without_a_token(database: SharedDatabase) {
             .await
             .problem(401);
     }
-    let unknown = format!("mst_{}", "A".repeat(43));
-    let refused = daemon.with_token(&unknown).get("/api/v1/status").await;
-    assert_eq!(refused.problem(401)["code"], "http.bad_token");
+    let made_up = format!("mst_{}", "A".repeat(43));
+    daemon
+        .with_token(&made_up)
+        .get("/api/v1/status")
+        .await
+        .problem(401);
+    // Right in form, but from another daemon.
+    let other = crate::support::daemon().start().await;
+    let foreign = other.new_token("elsewhere").await;
+    other.stop().await;
+    let refused = daemon.with_token(&foreign).get("/api/v1/status").await;
+    assert_eq!(refused.problem(401)["code"], "accounts.unknown_token");
     for open in ["/health", "/health/live", "/health/ready", "/info"] {
         stranger.get(open).await.expect(200);
     }
@@ -87,10 +96,8 @@ async fn a_revoked_token_is_dead_at_once(database: SharedDatabase) {
         .to_owned();
 
     daemon.cli(&["token", "revoke", &token_id]).await.expect(0);
-    assert_eq!(
-        user.get("/api/v1/status").await.problem(401)["code"],
-        "http.bad_token"
-    );
+    let refused = user.get("/api/v1/status").await.problem(401);
+    assert_eq!(refused["code"], "accounts.revoked_token");
     assert_eq!(attached.read_close().await, Some(4401));
     stream.ended(PATIENCE).await;
     // The shell itself belongs to nobody's token.

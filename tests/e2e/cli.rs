@@ -258,47 +258,49 @@ async fn on_a_terminal_the_tree_is_drawn_and_painted() {
 }
 
 #[tokio::test]
-async fn watching_tells_each_change_and_ends_with_the_daemon() {
-    let daemon = daemon().start().await;
-    let out = daemon.home().root().join("watched");
+async fn watching_outlives_the_daemon_and_goes_on() {
+    let first = daemon().start().await;
+    let home = first.home().clone();
+    let out = home.root().join("watched");
     let mut watching = std::process::Command::new(BINARY)
-        .args(["--data-dir".as_ref(), daemon.home().data_dir().as_os_str()])
+        .args(["--data-dir".as_ref(), home.data_dir().as_os_str()])
         .args(["status", "--watch", "--json"])
-        .env("HOME", daemon.home().user_home())
+        .env("HOME", home.user_home())
         .stdout(std::fs::File::create(&out).expect("a new file"))
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("starts");
-    let lines = async |about: &str| {
+    let told = async || {
+        let text = std::fs::read_to_string(&out).unwrap_or_default();
+        text.lines()
+            .filter(|line| line.contains("\"path\":\"/ptys"))
+            .count()
+    };
+    let restart_is_told = async |daemon: &kit::Daemon| {
+        let before = told().await;
         eventually(PATIENCE, async || {
-            let text = std::fs::read_to_string(&out).map_err(|error| error.to_string())?;
-            let found = text.lines().any(|line| line.contains(about));
-            if found {
-                Ok(())
-            } else {
-                Err(format!("a line about {about} in {text}"))
+            daemon.cli(&["restart", "/ptys"]).await.expect(0);
+            match told().await {
+                now if now > before => Ok(()),
+                _ => Err("the restart is told"),
             }
         })
         .await;
     };
-    eventually(PATIENCE, async || {
-        daemon.cli(&["restart", "/ptys"]).await.expect(0);
-        let text = std::fs::read_to_string(&out).map_err(|error| error.to_string())?;
-        if text.contains("/ptys") {
-            Ok(())
-        } else {
-            Err("watching has begun".to_owned())
-        }
-    })
-    .await;
-    lines("\"path\":\"/ptys").await;
-    daemon.signal(Signal::TERM);
-    daemon.stopped(PATIENCE).await;
+    restart_is_told(&first).await;
+    first.stop().await;
+    let second = daemon().home(&home).start().await;
+    restart_is_told(&second).await;
+
     let pid = i32::try_from(watching.id()).expect("fits");
+    kit::Process::find(pid)
+        .expect("still watching")
+        .signal(Signal::INT);
     let ended = eventually(PATIENCE, async || match watching.try_wait() {
         Ok(Some(status)) => Ok(status),
         _ => Err(format!("{:?} ends", kit::Process::find(pid))),
     })
     .await;
-    assert!(ended.code().is_some(), "{ended:?}");
+    assert_eq!(ended.code(), Some(0), "the last level seen was NORMAL");
+    second.stop().await;
 }

@@ -1,5 +1,8 @@
 //! The configuration as people get it wrong: every error at once, each with its place and the nearest right name.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use kit::{Ended, Home, PATIENCE, Signal, eventually};
 use rustix::process::geteuid;
 
@@ -68,9 +71,8 @@ async fn a_file_that_cannot_be_read_is_told() {
     assert!(ended.stderr.contains("binary.toml"), "{}", ended.stderr);
     // Root may read everything.
     if !geteuid().is_root() {
-        use std::os::unix::fs::PermissionsExt;
         let closed = home.write("closed.toml", "");
-        std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).expect("ours");
+        std::fs::set_permissions(&closed, Permissions::from_mode(0o000)).expect("ours");
         let ended = daemon()
             .arg("--config")
             .arg(closed.display().to_string())
@@ -89,7 +91,8 @@ async fn the_environment_is_checked_as_well() {
         .await
         .expect(4);
     assert!(
-        ended.stderr.contains("MAINSTAY_HTTP__MAX_STREAM") && ended.stderr.contains("max_streams"),
+        ended.stderr.contains("MAINSTAY_HTTP__MAX_STREAM")
+            && ended.stderr.contains("MAINSTAY_HTTP__MAX_STREAMS"),
         "{}",
         ended.stderr
     );
@@ -157,6 +160,13 @@ async fn secrets_come_from_files_and_are_never_shown() {
     let home = Home::new();
     let secret = home.write("url", "postgres://mainstay:hunter2@127.0.0.1:1/none\n");
     let text = format!("[store]\nurl = {{ file = \"{}\" }}\n", secret.display());
+    let open_to_all = refused(&text).await;
+    assert!(
+        open_to_all.stderr.contains("chmod 600"),
+        "{}",
+        open_to_all.stderr
+    );
+    std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).expect("ours");
     let config = home.write("with-secret.toml", &text);
     let config = config.display().to_string();
     let shown = cli(&home, &["--config", &config, "config", "show"])

@@ -166,13 +166,7 @@ async fn a_body_that_is_too_large_is_refused() {
 async fn unknown_routes_methods_and_types_are_told_apart() {
     let daemon = daemon().start().await;
     let operator = daemon.operator().await;
-    for path in [
-        "/no/such",
-        "/api/v1/terminal",
-        "/api/v2/terminals",
-        "/%ff",
-        "/api/v1/terminals/%2e%2e/tokens",
-    ] {
+    for path in ["/no/such", "/api/v1/terminal", "/api/v2/terminals", "/%ff"] {
         operator.get(path).await.problem(404);
     }
     let refused = operator

@@ -11,8 +11,7 @@ use kit::{
 use serde_json::json;
 
 use crate::support::{
-    cli, daemon, daemon_on, gone, open, open_and_attach, say, shell, shell_pid, status,
-    terminal_with_state,
+    cli, daemon, daemon_on, gone, open, open_and_attach, say, shell, shell_pid, status, url_of,
 };
 
 on_both_databases![
@@ -25,19 +24,34 @@ async fn what_was_acknowledged_survives_kill_9(database: SharedDatabase) {
     let token = first.new_token("survivor").await;
     let (id, mut terminal) = open_and_attach(&first, &shell()).await;
     let pid = shell_pid(&mut terminal).await;
+    // A terminal needs no database, so its record follows on its own.
+    let url = url_of(&database, first.home());
+    eventually(PATIENCE, async || {
+        let state = kit::sql_text(&url, "SELECT state FROM terminals").await;
+        if state.as_deref() == Some("running") {
+            Ok(())
+        } else {
+            Err(format!("recorded, not {state:?}"))
+        }
+    })
+    .await;
     let home = first.kill9().await;
     // The kernel hangs up on the shell, as its terminal is gone.
     gone(pid).await;
 
     let second = daemon().database(&database).home(&home).start().await;
     let user = second.with_token(&token);
-    let lost = terminal_with_state(&user, &id, "lost").await;
+    let path = format!("/api/v1/terminals/{id}");
+    let lost = eventually(PATIENCE, async || match user.get(&path).await {
+        reply if reply.status == 200 => Ok(reply.json()),
+        reply => Err(reply.text()),
+    })
+    .await;
+    assert_eq!(lost["state"], "lost");
     assert!(lost["exit_code"].is_null(), "{lost}");
     let refused = second.try_attach(&id, None, Some(&token), None).await;
     assert_eq!(refused.expect_err("it is lost").json()["code"], "ptys.lost");
-    user.delete(&format!("/api/v1/terminals/{id}"))
-        .await
-        .expect(204);
+    user.delete(&path).await.expect(204);
     let (_, mut terminal) = open_and_attach(&second, &shell()).await;
     say(&mut terminal, "fresh").await;
     assert_eq!(status(&second, "/").await["level"], "NORMAL");
@@ -134,13 +148,21 @@ async fn a_second_signal_ends_it_at_once() {
     })
     .await;
     let asked = tokio::time::Instant::now();
-    daemon.signal(Signal::TERM);
-    let status = daemon.exited(PATIENCE).await;
+    // As somebody at the keyboard does: until it is gone. Two that come at once count as one.
+    eventually(PATIENCE, async || {
+        daemon.signal(Signal::TERM);
+        match Process::find(daemon.pid()) {
+            Some(_) => Err("it ends"),
+            None => Ok(()),
+        }
+    })
+    .await;
     let took = asked.elapsed();
     assert!(
         took.as_millis() < 2_500,
         "{took:?}, although the shell's own grace is 5 s"
     );
+    let status = daemon.exited(PATIENCE).await;
     let ended = daemon.ended(status);
     assert!(ended.code <= 143, "{ended:?}");
 }

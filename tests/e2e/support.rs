@@ -121,3 +121,11 @@ pub(crate) async fn gone(pid: i32) {
     })
     .await;
 }
+
+/// The URL of the database under a daemon, for looking past the daemon.
+pub(crate) fn url_of(database: &SharedDatabase, home: &kit::Home) -> String {
+    let file = home.data_dir().join("mainstay.db");
+    database
+        .url()
+        .map_or_else(|| format!("sqlite://{}", file.display()), str::to_owned)
+}

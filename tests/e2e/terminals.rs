@@ -105,7 +105,7 @@ async fn an_exit_code_is_kept_and_no_byte_lost(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
     let operator = daemon.operator().await;
     let (id, mut terminal) = open_and_attach(&daemon, &shell()).await;
-    terminal.send_line("seq 1 20000; exit 42").await;
+    terminal.send_line("echo; seq 1 20000; exit 42").await;
     let exit = terminal.read_exit().await;
     assert_eq!(exit["exit_code"], 42);
     // The echo of what was typed names the ends too; the lines themselves stand alone.
@@ -212,7 +212,7 @@ async fn output_resumes_by_its_number_without_loss() {
 #[tokio::test]
 async fn what_has_left_the_scrollback_comes_as_a_snapshot() {
     let daemon = daemon()
-        .config("[ptys]\nscrollback = \"64 KiB\"\n")
+        .config("[ptys]\nscrollback = \"64KiB\"\n")
         .start()
         .await;
     let (id, mut terminal) = open_and_attach(&daemon, &shell()).await;
@@ -331,7 +331,7 @@ async fn one_that_prints_for_ever_harms_nobody() {
 #[tokio::test]
 async fn a_viewer_that_falls_behind_is_told_what_it_missed() {
     let daemon = daemon()
-        .config("[ptys]\nscrollback = \"64 KiB\"\nunconfirmed_output = \"16 KiB\"\n")
+        .config("[ptys]\nscrollback = \"64KiB\"\nunconfirmed_output = \"16KiB\"\n")
         .start()
         .await;
     let (id, mut terminal) = open_and_attach(&daemon, &shell()).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::draft::MAX_LIFETIME;
+use crate::draft::{MAX_LIFETIME, MIN_LIFETIME};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -12,12 +12,31 @@ ground::section! {
         /// How many tokens are kept, ended ones included; the oldest ended ones make room for new ones.
         max_tokens: u32 = 10_000, range 1..=100_000, reload subtree;
         /// The longest that a new token may be valid, and how long it is valid when nothing else is asked for; 0s sets no limit.
-        max_lifetime: Duration = Duration::ZERO, range Duration::ZERO..=MAX_LIFETIME, reload subtree;
+        max_lifetime: Duration = Duration::ZERO, range Duration::ZERO..=MAX_LIFETIME, check check_lifetime, reload subtree;
         /// How many tokens are remembered, so that a request needs not wait for the database.
         remembered_tokens: u32 = 1024, range 1..=100_000, reload subtree;
         /// A remembered token is checked again after this long; a token that another daemon on the same database revoked works until then.
         recheck_after: Duration = Duration::from_secs(5), range Duration::from_millis(100)..=Duration::from_mins(1), reload subtree;
         /// While the database is away, a remembered token works for this long after its last check.
         offline_limit: Duration = DAY, range Duration::ZERO..=DAY * 30, reload subtree;
+    }
+}
+
+fn check_lifetime(limit: &Duration) -> Result<(), String> {
+    if limit.is_zero() || *limit >= MIN_LIFETIME {
+        return Ok(());
+    }
+    Err("expected 0s or at least 1s".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lifetime_is_none_or_one_that_a_token_can_have() {
+        assert_eq!(check_lifetime(&Config::default().max_lifetime), Ok(()));
+        assert_eq!(check_lifetime(&MIN_LIFETIME), Ok(()));
+        assert!(check_lifetime(&Duration::from_millis(999)).is_err());
     }
 }

@@ -28,7 +28,7 @@ use crate::token;
 use crate::types::{Identity, NewToken, Role, TokenInfo};
 
 /// Requests of management under way at most.
-const PLACES: usize = 64;
+const PLACES: u32 = 64;
 /// A lookup is repeated when a revocation came in between; so many revocations in a row are an attack.
 const MAX_READS: usize = 5;
 /// How far apart the clocks of two processes on one database may be before their revocations are noticed later.
@@ -75,7 +75,7 @@ impl Desk {
             store: StoreWatch::default(),
             lookups: Arc::default(),
             refusals: Mutex::default(),
-            places: Arc::new(Semaphore::new(PLACES)),
+            places: Arc::new(Semaphore::new(PLACES as usize)),
             turns: Turns::default(),
         }
     }
@@ -198,10 +198,16 @@ impl Desk {
         Ok(store::has_valid_token(&self.db, clock::now()).await?)
     }
 
+    /// Waits until no request of management is under way.
+    pub(crate) async fn finish(&self) {
+        // Nobody closes the semaphore; whoever waits for it too early is stopped by the supervisor.
+        drop(self.places.acquire_many(PLACES).await);
+    }
+
     /// Asks the database a plain question and believes the answer.
     pub(crate) async fn ask(&self, cx: &Context<ManagerMsg>) {
         let answer = self.has_tokens().await;
-        self.store.believe(&answer, cx);
+        self.store.believe(&answer, &self.db, cx);
     }
 
     /// Notices what other processes revoked on the same database.

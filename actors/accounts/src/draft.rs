@@ -71,7 +71,7 @@ fn check_lifetime(
     let Some(lifetime) = wanted else {
         return Ok(limit.map(|_| longest));
     };
-    if (MIN_LIFETIME.min(longest)..=longest).contains(&lifetime) {
+    if (MIN_LIFETIME..=longest).contains(&lifetime) {
         return Ok(Some(lifetime));
     }
     let message = format!(

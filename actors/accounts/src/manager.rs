@@ -90,8 +90,9 @@ impl Worker for ManagerActor {
         Ok(())
     }
 
-    /// The uses that were not noted yet are noted now.
+    /// What is under way is finished, and the uses that were not noted yet are noted.
     async fn stop(&mut self, cx: &Context<ManagerMsg>) {
+        self.desk.finish().await;
         if !self.uses.is_empty() {
             let uses = self.uses.drain().collect();
             self.desk.note_uses(uses, cx).await;
@@ -115,7 +116,7 @@ impl Worker for ManagerActor {
 impl ManagerActor {
     fn verify(&self, hash: TokenHash, reply: VerifyReply, cx: &Context<ManagerMsg>) {
         // While the database is away nothing can be said about a token that is not remembered.
-        let refusal = if self.desk.store.is_lost() {
+        let refusal = if self.desk.store.is_lost(&self.desk.db) {
             None
         } else {
             lock(&self.desk.refusals).of(&hash, Instant::now())

@@ -24,8 +24,8 @@ pub(crate) struct StoreWatch {
 
 impl StoreWatch {
     /// Whether the database is known to be away.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::Acquire)
+    pub(crate) fn is_lost(&self, db: &Db) -> bool {
+        db.engine().is_none() || self.is_lost.load(Ordering::Acquire)
     }
 
     /// Whether it should be asked a plain question now. Notices an empty handle.
@@ -34,7 +34,7 @@ impl StoreWatch {
             self.lose(cx);
             return false;
         }
-        self.is_lost() || self.is_suspected.load(Ordering::Acquire)
+        self.is_lost(db) || self.is_suspected.load(Ordering::Acquire)
     }
 
     /// Draws its conclusion from what a statement came back with.
@@ -45,7 +45,7 @@ impl StoreWatch {
         cx: &Context<ManagerMsg>,
     ) {
         match result {
-            Ok(_) => self.recover(cx),
+            Ok(_) => self.recover(db, cx),
             Err(AccountsError::StoreLost { .. }) if db.engine().is_none() => self.lose(cx),
             Err(AccountsError::StoreLost { .. }) => {
                 self.is_suspected.store(true, Ordering::Release);
@@ -55,9 +55,14 @@ impl StoreWatch {
     }
 
     /// Believes the answer to the plain question.
-    pub(crate) fn believe<T>(&self, answer: &Result<T, AccountsError>, cx: &Context<ManagerMsg>) {
+    pub(crate) fn believe<T>(
+        &self,
+        answer: &Result<T, AccountsError>,
+        db: &Db,
+        cx: &Context<ManagerMsg>,
+    ) {
         match answer {
-            Ok(_) => self.recover(cx),
+            Ok(_) => self.recover(db, cx),
             Err(AccountsError::StoreLost { .. }) => self.lose(cx),
             Err(_) => {}
         }
@@ -78,7 +83,11 @@ impl StoreWatch {
         cx.report(condition);
     }
 
-    fn recover(&self, cx: &Context<ManagerMsg>) {
+    /// An answer that was under way when the database went does not prove that it is there.
+    fn recover(&self, db: &Db, cx: &Context<ManagerMsg>) {
+        if db.engine().is_none() {
+            return;
+        }
         self.is_suspected.store(false, Ordering::Release);
         if self.is_lost.swap(false, Ordering::AcqRel) {
             tracing::info!("the database is back");

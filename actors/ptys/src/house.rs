@@ -81,6 +81,7 @@ impl House {
             self.close(&terminal, ClosedReason::Deleted).await?;
             return Err(error);
         }
+        self.records().recorded(terminal.id).await;
         tracing::info!(id = %terminal.id, "terminal opened");
         Ok(terminal.info())
     }
@@ -142,6 +143,7 @@ impl House {
         }
         self.directory().unlist(id);
         self.records().remove(id);
+        self.records().recorded(id).await;
         tracing::info!(%id, ?reason, "terminal closed");
         Ok(())
     }

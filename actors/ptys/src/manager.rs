@@ -84,7 +84,12 @@ impl ManagerActor {
         let terminal = match self.terminal(id) {
             Ok(terminal) => terminal,
             Err(PtysError::Lost(_)) if self.house.directory().forget(id) => {
-                return reply.send(Ok(()));
+                let house = Arc::clone(&self.house);
+                cx.offload(async move {
+                    house.records().recorded(id).await;
+                    reply.send(Ok(()));
+                });
+                return;
             }
             Err(error) => return reply.send(Err(error)),
         };

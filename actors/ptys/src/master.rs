@@ -58,19 +58,20 @@ impl Master {
         Ok(Self { fd: watch(fd)? })
     }
 
-    /// Waits until there is output, then reads as [`Self::read_chunk`] does.
+    /// Waits until there is output, then reads as [`Self::read_chunk`] does. "Closed" also means that the reactor once saw the
+    /// PTY closed: it then calls it ready for ever, so that it can no longer be waited for here.
     pub(crate) async fn next_chunk(&self) -> (Option<Bytes>, Stop) {
-        match self.fd.readable().await {
-            Ok(mut ready) => {
-                let (chunk, stop) = self.read_chunk();
-                if stop == Stop::Dry {
-                    ready.clear_ready();
-                }
-                (chunk, stop)
-            }
-            // The reactor is gone, which only happens while the runtime ends.
-            Err(_) => (None, Stop::Closed),
+        // An error means that the reactor is gone, which only happens while the runtime ends.
+        let Ok(mut ready) = self.fd.readable().await else {
+            return (None, Stop::Closed);
+        };
+        let (chunk, stop) = self.read_chunk();
+        if stop != Stop::Dry {
+            return (chunk, stop);
         }
+        ready.clear_ready();
+        let is_stuck = ready.ready().is_read_closed();
+        (chunk, if is_stuck { Stop::Closed } else { Stop::Dry })
     }
 
     /// Reads what is there, at most one chunk, as an output frame. A single read of a PTY gives about 4 KiB however large the
@@ -98,13 +99,17 @@ impl Master {
         Ok(done)
     }
 
-    /// Waits until the PTY takes input, then runs `write` once; `write` tells whether it wrote all it had.
-    pub(crate) async fn when_writable(&self, write: impl FnOnce() -> bool) {
-        if let Ok(mut ready) = self.fd.writable().await
-            && !write()
-        {
-            ready.clear_ready();
+    /// Waits until the PTY takes input, then runs `write` once; `write` tells whether it wrote all it had. Returns whether that
+    /// can be waited for again; see [`Self::next_chunk`].
+    pub(crate) async fn when_writable(&self, write: impl FnOnce() -> bool) -> bool {
+        let Ok(mut ready) = self.fd.writable().await else {
+            return false;
+        };
+        if write() {
+            return true;
         }
+        ready.clear_ready();
+        !ready.ready().is_write_closed()
     }
 
     /// Tells the terminal its size; the foreground programs get `SIGWINCH`.

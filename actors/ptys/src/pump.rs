@@ -16,8 +16,11 @@ use crate::session;
 use crate::terminal::Terminal;
 use crate::view::View;
 
-/// How often a PTY that nobody has open is looked at again: a program that closed it may open it once more.
+/// How often a PTY that nobody has open is looked at again.
 const REOPEN_POLL: Duration = Duration::from_millis(100);
+
+/// How often it is looked at while output comes from it again.
+const BUSY_POLL: Duration = Duration::from_millis(1);
 
 /// What the kernel may hold of one PTY at most, generously: a background process that prints without end would else keep the
 /// shell's exit from ever being told.
@@ -56,17 +59,26 @@ pub(crate) async fn run(duty: Duty) {
 
 /// Moves bytes both ways until the shell has ended.
 async fn pump(terminal: &Terminal, master: &Master, watch: &EndWatch, pace: &mut Pace) {
-    let mut is_open = true;
+    // How long to wait before the next read, once the PTY has to be read by the clock.
+    let mut by_clock = None;
     loop {
         let (chunk, stop) = tokio::select! {
             biased;
             () = watch.ended() => return,
-            () = feed(terminal, master) => continue,
-            read = master.next_chunk(), if is_open => read,
-            read = look_again(master), if !is_open => read,
+            () = feed(terminal, master) => {
+                // Input alone must not keep the other two from being seen.
+                tokio::task::yield_now().await;
+                continue;
+            }
+            read = read(master, by_clock) => read,
         };
-        // The reactor reports a closed PTY for ever, so from then on it is looked at by the clock.
-        is_open &= stop != Stop::Closed;
+        if stop == Stop::Closed || by_clock.is_some() {
+            by_clock = Some(if chunk.is_some() {
+                BUSY_POLL
+            } else {
+                REOPEN_POLL
+            });
+        }
         append(terminal, chunk, pace).await;
         if stop == Stop::Full {
             tokio::task::yield_now().await;
@@ -74,17 +86,24 @@ async fn pump(terminal: &Terminal, master: &Master, watch: &EndWatch, pace: &mut
     }
 }
 
-async fn look_again(master: &Master) -> (Option<Bytes>, Stop) {
-    tokio::time::sleep(REOPEN_POLL).await;
-    master.read_chunk()
+/// The next output. A PTY that nobody had open for a moment is read by the clock from then on: a program may open it again, which the
+/// reactor does not tell.
+async fn read(master: &Master, by_clock: Option<Duration>) -> (Option<Bytes>, Stop) {
+    match by_clock {
+        None => master.next_chunk().await,
+        Some(delay) => {
+            tokio::time::sleep(delay).await;
+            master.read_chunk()
+        }
+    }
 }
 
 /// Waits for input and writes what the PTY takes of it.
 async fn feed(terminal: &Terminal, master: &Master) {
-    if terminal.has_input() {
-        master.when_writable(|| terminal.flush_input(master)).await;
-    } else {
+    if !terminal.has_input() {
         terminal.typed.notified().await;
+    } else if !master.when_writable(|| terminal.flush_input(master)).await {
+        tokio::time::sleep(REOPEN_POLL).await;
     }
 }
 

@@ -1,8 +1,9 @@
 //! Keeping the records of terminals, whenever there is a store.
 //!
-//! Terminals do not need the store, so nobody ever waits for a record. A change is noted here under the terminal's id, where a later
-//! one replaces it, and this actor writes what is noted when the store takes it. The notes survive the actor. Only while
-//! something is noted that the store did not take, the domain says DEGRADED.
+//! Terminals do not need the store. A change is noted here under the terminal's id, where a later one replaces it, and this actor
+//! writes what is noted when the store takes it. The notes survive the actor. While the store takes records, an answer waits for
+//! its own, so that what was acknowledged is on disk; while it does not, nobody waits, and the domain says DEGRADED as
+//! long as something is noted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use ground::{DbError, Id, Micros};
 use supervisor::{Address, Condition, Context, Level, StartError, Worker, WorkerError};
+use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::house::House;
@@ -24,6 +26,9 @@ const MAX_NOTED: usize = 20_000;
 
 /// How long one write may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long an answer waits for its record.
+const RECORDED_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long the last write may take when the domain stops.
 const LAST_WRITE_LIMIT: Duration = Duration::from_secs(1);
@@ -48,17 +53,23 @@ struct Notes {
     /// Rises with each note, so that a note made during a write is not taken for the written one.
     version: u64,
     adopted: bool,
+    /// The last write failed: nobody waits until one succeeds.
+    failing: bool,
     wake: Option<Address<RecordsMsg>>,
 }
 
 /// What is yet to be recorded.
 #[derive(Debug, Default)]
-pub(crate) struct Records(Locked<Notes>);
+pub(crate) struct Records {
+    notes: Locked<Notes>,
+    /// Told after each write, whether it succeeded or failed.
+    tried: Notify,
+}
 
 impl Records {
     /// From now on `address` is told when something was noted.
     pub(crate) fn wake_at(&self, address: Address<RecordsMsg>) {
-        self.0.with(|notes| notes.wake = Some(address));
+        self.notes.with(|notes| notes.wake = Some(address));
     }
 
     /// Notes the present state of a terminal.
@@ -68,7 +79,7 @@ impl Records {
 
     /// Notes that a terminal is gone.
     pub(crate) fn remove(&self, id: Id) {
-        let has_row = self.0.with(|notes| {
+        let has_row = self.notes.with(|notes| {
             let has_row = notes.written.contains(&id);
             if !has_row {
                 notes.changes.remove(&id);
@@ -81,7 +92,7 @@ impl Records {
     }
 
     fn note(&self, id: Id, change: Change) {
-        let wake = self.0.with(|notes| {
+        let wake = self.notes.with(|notes| {
             notes.version += 1;
             notes.changes.insert(id, (notes.version, change));
             if notes.changes.len() > MAX_NOTED {
@@ -100,17 +111,43 @@ impl Records {
         }
     }
 
+    /// Waits until the newest change of a terminal is recorded, for as long as the store takes records and for 2 s at most.
+    /// Cancel-safe.
+    pub(crate) async fn recorded(&self, id: Id) {
+        let waits = || {
+            self.notes
+                .with(|notes| !notes.failing && notes.changes.contains_key(&id))
+        };
+        let recorded = async {
+            loop {
+                let mut tried = std::pin::pin!(self.tried.notified());
+                tried.as_mut().enable();
+                if !waits() {
+                    return;
+                }
+                tried.await;
+            }
+        };
+        // What takes longer is kept in the notes, as if the store were away.
+        drop(timeout(RECORDED_LIMIT, recorded).await);
+    }
+
+    fn set_failing(&self, failing: bool) {
+        self.notes.with(|notes| notes.failing = failing);
+        self.tried.notify_waiters();
+    }
+
     /// How many changes are noted.
     pub(crate) fn noted(&self) -> usize {
-        self.0.with(|notes| notes.changes.len())
+        self.notes.with(|notes| notes.changes.len())
     }
 
     fn is_adopted(&self) -> bool {
-        self.0.with(|notes| notes.adopted)
+        self.notes.with(|notes| notes.adopted)
     }
 
     fn set_adopted(&self, records: &[Record]) {
-        self.0.with(|notes| {
+        self.notes.with(|notes| {
             notes.adopted = true;
             notes.written.extend(records.iter().map(|record| record.id));
         });
@@ -118,7 +155,7 @@ impl Records {
 
     /// What to write next, with the newest version among it.
     fn batch(&self) -> (u64, Vec<Change>) {
-        self.0.with(|notes| {
+        self.notes.with(|notes| {
             let batch: Vec<Change> = notes
                 .changes
                 .values()
@@ -136,7 +173,7 @@ impl Records {
 
     /// A batch is on disk.
     fn settle(&self, version: u64, batch: &[Change]) {
-        self.0.with(|notes| {
+        self.notes.with(|notes| {
             for change in batch {
                 let id = match change {
                     Change::Save(record) => record.id,
@@ -154,6 +191,7 @@ impl Records {
                 }
             }
         });
+        self.tried.notify_waiters();
     }
 }
 
@@ -178,6 +216,7 @@ impl RecordsActor {
         {
             Ok(()) => {
                 self.retry = FIRST_RETRY;
+                self.house.records().set_failing(false);
                 cx.clear();
             }
             Err(error) => self.postpone(&error, cx),
@@ -216,6 +255,7 @@ impl RecordsActor {
         let delay = self.retry;
         self.retry = (delay * 2).min(LAST_RETRY);
         self.is_waiting = true;
+        self.house.records().set_failing(true);
         cx.after(delay, RecordsMsg::Retry);
         let noted = self.house.records().noted();
         if noted == 0 {

@@ -26,6 +26,10 @@ static LOOKS: Looks = Looks {
     last: Mutex::const_new(None),
 };
 
+/// The hang-up is repeated after this long: a shell that hears it just before it begins to read puts it off until the read
+/// returns, and it is the next signal that makes it return.
+const HANGUP_REPEAT: Duration = Duration::from_millis(200);
+
 /// How long killed processes have to vanish, in each of [`ROUNDS`] rounds.
 const KILL_LIMIT: Duration = Duration::from_millis(500);
 
@@ -80,7 +84,7 @@ async fn end_members(session: Pid, grace: Duration) -> io::Result<usize> {
         }
         if Instant::now() < deadline {
             hang_up(&members);
-            all_ended(&members, deadline).await;
+            all_ended(&members, deadline.min(Instant::now() + HANGUP_REPEAT)).await;
             continue;
         }
         round += 1;

@@ -134,15 +134,22 @@ fn create(location: &Location, path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// `SQLITE_IOERR_SHMSIZE`: the index of the write-ahead log cannot be made any larger, which is a full disk.
+const SHARED_MEMORY_FULL: i32 = 4_874;
+
 fn sqlite_failure(location: &Location, path: &Path, error: sqlx::Error) -> StoreError {
     let place = location.to_string();
     let code = error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
-    match code
-        .and_then(|code| code.parse::<i32>().ok())
-        .map(|code| code & 0xff)
-    {
+    let code = code.and_then(|code| code.parse::<i32>().ok());
+    match code.map(|code| {
+        if code == SHARED_MEMORY_FULL {
+            13
+        } else {
+            code & 0xff
+        }
+    }) {
         Some(26) => StoreError::NotADatabase {
             place,
             found: "not an SQLite file at all",

@@ -61,7 +61,7 @@ impl DatabaseLock {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Self(Some(file))),
                 Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < give_up => {
-                    sleep(PAUSE).await
+                    sleep(PAUSE).await;
                 }
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
                     return Err(StoreError::InUse { place: place() });

@@ -36,8 +36,6 @@ pub struct Stats {
     pub writes: u64,
     /// The transactions that they shared.
     pub batches: u64,
-    /// How long a transaction takes until it is on disk, in milliseconds: a moving average.
-    pub sync_ms: u64,
-    /// The same in microseconds.
+    /// How long a transaction takes until it is on disk, in microseconds: a moving average.
     pub sync_us: u64,
 }

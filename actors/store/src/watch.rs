@@ -158,7 +158,6 @@ impl View {
         use std::sync::atomic::Ordering::Relaxed;
         let backend = self.db.backend()?;
         let engine = backend.engine;
-        let sync_us = self.figures.commit_us.load(Relaxed);
         Ok(Stats {
             engine: engine.name(),
             engine_version: store::engine_version(&self.db, engine).await?,
@@ -171,8 +170,7 @@ impl View {
             queue_limit: self.config.write_queue,
             writes: self.figures.writes.load(Relaxed),
             batches: self.figures.batches.load(Relaxed),
-            sync_ms: sync_us / 1000,
-            sync_us,
+            sync_us: self.figures.commit_us.load(Relaxed),
         })
     }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, sleep};
@@ -13,7 +14,7 @@ use super::{
     Session,
     args::DrillVerb,
     block_on,
-    client::{Client, query_text},
+    client::{Client, NoAnswer, query_text},
     document::{self, node_path},
     exit::Exit,
     failure::Failure,
@@ -162,11 +163,19 @@ async fn follow(
         id: String,
     }
     let name = query_text(name);
-    let accepted: Accepted = document::read(
-        client
-            .post(&format!("{DRILLS}/{name}"), Some(order))
-            .await?,
-    )?;
+    let begun = client
+        .ask(Method::POST, &format!("{DRILLS}/{name}"), Some(order))
+        .await;
+    let accepted: Accepted = document::read(begun.map_err(|error| {
+        let is_unknown =
+            matches!(&error, NoAnswer::Refused(refusal) if matches!(refusal.status, 404 | 409));
+        let failure = client.failure(error);
+        if is_unknown {
+            failure.next("mainstay drill list names the drills and what each can be aimed at")
+        } else {
+            failure
+        }
+    })?)?;
     let deadline = Instant::now() + PATIENCE + lasting.unwrap_or_default();
     loop {
         let document = client

@@ -170,7 +170,7 @@ impl From<LockError> for Failure {
 
 impl From<Invalid> for Failure {
     fn from(invalid: Invalid) -> Self {
-        let mut findings: Vec<_> = invalid.findings.iter().map(ToString::to_string).collect();
+        let mut findings: Vec<_> = invalid.findings.iter().map(finding_text).collect();
         if invalid.more > 0 {
             findings.push(format!("and {} more", invalid.more));
         }
@@ -180,6 +180,12 @@ impl From<Invalid> for Failure {
         }
         .next("mainstay config check, once they are mended")
     }
+}
+
+/// A finding on one line; its hint follows on lines of its own.
+fn finding_text(finding: &impl std::fmt::Display) -> String {
+    let text = finding.to_string();
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }
 
 impl From<anyhow::Error> for Failure {
@@ -210,6 +216,7 @@ impl From<anyhow::Error> for Failure {
             causes,
             ..Self::failed(message)
         }
+        .next("mainstay doctor checks what the daemon needs")
     }
 }
 
@@ -248,28 +255,35 @@ impl Problem {
 
     /// The failure to print for an answer with `status`; `retry_after_s` is the answer's `Retry-After` in seconds.
     pub(crate) fn into_failure(self, status: u16, retry_after_s: Option<u64>) -> Failure {
-        let mut message = self
-            .detail
-            .or(self.title)
-            .unwrap_or_else(|| format!("the daemon answered {status} without saying why"))
-            .trim_end_matches('.')
-            .to_owned();
+        let outside = self.detail.or(self.title);
+        let outside =
+            outside.unwrap_or_else(|| format!("the daemon answered {status} without saying why"));
+        let outside = outside.trim_end_matches('.');
+        let mut message = outside.to_owned();
         if let Some(code) = &self.code {
             _ = write!(message, " ({code})");
         }
-        let findings = self
+        let findings: Vec<_> = self
             .errors
             .into_iter()
             .map(ProblemFinding::into_text)
             .collect();
+        let is_told = matches!(findings.as_slice(), [only] if only.starts_with(outside));
         let request_id = self
             .request_id
             .filter(|_| status >= 500)
             .map(String::into_boxed_str);
+        // What the daemon calls invalid is what was typed here.
+        let exit = if matches!(status, 400 | 422) {
+            Exit::Usage
+        } else {
+            Exit::Failed
+        };
+        let findings = if is_told { Vec::new() } else { findings };
         let failure = Failure {
             findings,
             request_id,
-            ..Failure::failed(message)
+            ..Failure::new(exit, message)
         };
         match next_step(status, retry_after_s) {
             Some(step) => failure.next(step),
@@ -334,6 +348,21 @@ mod tests {
             "the daemon answered 502 without saying why"
         );
         assert_eq!(failure.exit, Exit::Failed);
+    }
+
+    #[test]
+    fn what_was_typed_wrong_is_wrong_usage_and_told_once() {
+        let body = br#"{"detail":"/name: is too long.","code":"http.invalid","errors":[{"pointer":"/name","message":"is too long","code":"length"}]}"#;
+        let failure = Problem::read(body).into_failure(422, None);
+        assert_eq!((failure.exit, failure.findings.len()), (Exit::Usage, 0));
+        assert_eq!(
+            Problem::read(b"{}").into_failure(400, None).exit,
+            Exit::Usage
+        );
+        assert_eq!(
+            Problem::read(b"{}").into_failure(409, None).exit,
+            Exit::Failed
+        );
     }
 
     #[test]

@@ -49,6 +49,16 @@ pub(crate) fn run(session: &Session, verb: &MigrateVerb) -> Result<Exit, Failure
             Ok(Exit::Done)
         }
         MigrateVerb::Down { steps, to } => {
+            if let Some(file) = location.file()
+                && matches!(file.try_exists(), Ok(false))
+            {
+                return Err(
+                    Failure::failed(format!("there is no database {}", file.display())).next(
+                        "--data-dir DIR (or MAINSTAY_DATA_DIR) names another daemon's directory",
+                    ),
+                );
+            }
+            data_dir::prepare(&home)?;
             let _lock = DataDirLock::acquire(&home)?;
             let report = block_on(async {
                 let status = migrate::status(&location).await?;
@@ -133,12 +143,12 @@ fn list(status: &Status, style: &Style) -> String {
         &rows,
         style,
     ));
-    out.push('\n');
+    let mut gap = "\n";
     for (standing, ink, words) in [
         (
             Standing::Pending,
             Ink::Caution,
-            "pending: mainstay up (or mainstay migrate up) applies it",
+            "pending, applied by mainstay up or mainstay migrate up",
         ),
         (
             Standing::Edited,
@@ -153,11 +163,9 @@ fn list(status: &Status, style: &Style) -> String {
     ] {
         let count = status.standing(standing).count();
         if count > 0 {
-            _ = writeln!(
-                out,
-                "{}",
-                style.paint(ink, &style.fit(&format!("{count} {words}")))
-            );
+            let words = style.fit(&format!("{count} {words}"));
+            _ = writeln!(out, "{gap}{}", style.paint(ink, &words));
+            gap = "";
         }
     }
     out

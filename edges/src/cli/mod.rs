@@ -39,14 +39,13 @@ use std::{ffi::OsString, future::Future, path::PathBuf, process::ExitCode};
 
 use clap::Parser as _;
 
-pub(crate) use self::screen::hint;
 pub use self::{args::UpOptions, exit::Exit};
+pub(crate) use self::{failure::Failure, screen::hint};
 
 use self::{
     action::Action,
     args::{Cli, Global, Verb},
     client::Client,
-    failure::Failure,
     screen::{Environment, Screen, error_style},
 };
 

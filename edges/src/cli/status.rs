@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use http::Method;
 use serde_json::{Value, json};
+use supervisor::State;
 
 use super::{
     Session,
@@ -15,7 +16,7 @@ use super::{
     failure::Failure,
     render::{
         explain::{self, Subject},
-        tree,
+        tree::{self, level_words},
     },
     screen, watch,
 };
@@ -175,19 +176,35 @@ impl View {
 /// There is no such part; the nearest name is offered.
 pub(crate) async fn unknown_part(client: &Client, path: &str) -> Failure {
     let failure = Failure::failed(format!("there is no part {path}"));
-    let nearest = match client
+    let failure = match client
         .get("/api/v1/status")
         .await
         .and_then(document::read::<Node>)
     {
-        Ok(tree) => nearest_path(&tree, path),
-        Err(_) => None,
-    };
-    let failure = match nearest {
-        Some(nearest) => failure.next(format!("did you mean {nearest} ?")),
-        None => failure,
+        Ok(tree) => match (stopped_above(&tree, path), nearest_path(&tree, path)) {
+            (Some(above), _) => failure.next(format!(
+                "mainstay explain {}: it is {}, and nothing runs below it",
+                above.path,
+                level_words(above)
+            )),
+            (None, Some(nearest)) => failure.next(format!("did you mean {nearest} ?")),
+            (None, None) => failure,
+        },
+        Err(_) => failure,
     };
     failure.next("mainstay status lists the parts")
+}
+
+/// The nearest part above `path` that is there, when it does not run: what is below it comes and goes with it.
+fn stopped_above<'t>(tree: &'t Node, path: &str) -> Option<&'t Node> {
+    let is_above = |node: &&Node| {
+        path.strip_prefix(&node.path)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    tree.walk()
+        .filter(is_above)
+        .last()
+        .filter(|above| above.state != State::Running)
 }
 
 fn nearest_path(tree: &Node, path: &str) -> Option<String> {
@@ -255,6 +272,18 @@ mod tests {
         for (typed, offer) in offers {
             assert_eq!(nearest_path(&tree, typed).as_deref(), offer, "{typed}");
         }
+    }
+
+    #[test]
+    fn what_is_gone_with_a_stopped_part_is_told_as_such() {
+        let tree = json!({"path": "/", "state": "running", "level": "CRITICAL", "children": [
+            {"path": "/ptys", "state": "stopped", "level": "OFFLINE"},
+            {"path": "/store", "state": "running", "level": "NORMAL"}]});
+        let tree: Node = document::read(tree).unwrap();
+        let above = |path: &str| stopped_above(&tree, path).map(Node::name);
+        assert_eq!(above("/ptys/manager/x"), Some("ptys"));
+        assert_eq!(above("/ptys2"), None);
+        assert_eq!(above("/store/writer"), None);
     }
 
     #[test]

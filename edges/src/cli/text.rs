@@ -3,7 +3,7 @@
 //! Names and messages come from users and from the system (a terminal can be named with an escape sequence), so nothing
 //! is printed before [`plain`] has seen it. Lengths are counted in terminal cells, never in bytes or chars.
 
-use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+use unicode_width::UnicodeWidthChar as _;
 
 /// `text` on one line, with every control character (escape sequences, line breaks, direction marks) made harmless: white
 /// space becomes a space, the rest `?`.
@@ -46,9 +46,18 @@ pub(crate) fn ascii(text: &str) -> String {
     out
 }
 
-/// Terminal cells that `text` takes.
+/// Terminal cells that `text` takes at most. Counted by character, so that a text takes what its pieces take, wherever it is
+/// cut; what a terminal draws as one (joined emoji, ligatures) takes less.
 pub(crate) fn cells(text: &str) -> usize {
-    text.width()
+    text.chars().map(char_cells).sum()
+}
+
+fn char_cells(c: char) -> usize {
+    // The selector that makes the character before it an emoji, which is wider.
+    if c == '\u{fe0f}' {
+        return 1;
+    }
+    c.width().unwrap_or(0)
 }
 
 /// `text` cut to at most `limit` cells, with `ellipsis` in place of what is cut off.
@@ -70,8 +79,8 @@ fn head(text: &str, limit: usize) -> &str {
     let mut used = 0;
     let end = text
         .char_indices()
-        .find(|(_, c)| {
-            used += c.width().unwrap_or(0);
+        .find(|&(_, c)| {
+            used += char_cells(c);
             used > limit
         })
         .map_or(text.len(), |(at, _)| at);
@@ -146,6 +155,7 @@ mod tests {
     #[test]
     fn wide_characters_count_twice() {
         assert_eq!(cells("終端"), 4);
+        assert_eq!(wrap("0\u{fe0f}", Some(1)), ["0", "\u{fe0f}"]);
         assert_eq!(cut("終端機", 5, "…"), "終端…");
         assert_eq!(cut("終端機", 4, "…"), "終…");
         assert_eq!(right("終", 4), "  終");
@@ -180,6 +190,11 @@ mod tests {
             }
             prop_assert!(cells(&cut(&text, width, "…")) <= width);
             prop_assert!(cells(&cut(&text, width, "...")) <= width);
+        }
+
+        #[test]
+        fn no_text_is_taken_for_narrower_than_it_is(text in "(\\PC|❤\u{fe0f}|👩\u{200d}🚀|🇩🇪|e\u{301}){0,20}") {
+            prop_assert!(unicode_width::UnicodeWidthStr::width(text.as_str()) <= cells(&text));
         }
 
         #[test]

@@ -86,18 +86,25 @@ impl Finding {
             _ => "defaults".to_owned(),
         }
     }
-}
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Place, key and what is wrong.
+    fn write_head(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place())?;
         if let Some(key) = &self.key {
             write!(f, "{key}: ")?;
         }
-        write!(f, "{} [{}]", self.message, self.code)?;
-        self.hint
-            .as_ref()
-            .map_or(Ok(()), |hint| write!(f, "\n    {hint}"))
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for Finding {
+    /// One line: place, key, what is wrong, what to do, code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_head(f)?;
+        if let Some(hint) = &self.hint {
+            write!(f, "; {hint}")?;
+        }
+        write!(f, " [{}]", self.code)
     }
 }
 
@@ -144,7 +151,11 @@ impl fmt::Display for Invalid {
     /// Every finding on a line of its own, hints indented below, then the summary.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
-            writeln!(f, "{finding}")?;
+            finding.write_head(f)?;
+            writeln!(f, " [{}]", finding.code)?;
+            if let Some(hint) = &finding.hint {
+                writeln!(f, "    {hint}")?;
+            }
         }
         if self.more > 0 {
             writeln!(f, "… and {} more", self.more)?;

@@ -34,19 +34,30 @@ impl Caller {
     /// # Errors
     /// 403 that names what is missing.
     pub fn may(&self, needs: Needs) -> Result<(), Problem> {
-        let Self::Token(identity) = self else { return Ok(()) };
-        let is_allowed = |scope: &Scope| identity.scopes.allows(*scope) && reaches(identity.role, *scope);
+        let Self::Token(identity) = self else {
+            return Ok(());
+        };
+        let is_allowed =
+            |scope: &Scope| identity.scopes.allows(*scope) && reaches(identity.role, *scope);
         let missing = match needs {
             Needs::Nothing | Needs::SignedIn => return Ok(()),
             Needs::OneOf(any) if any.iter().any(is_allowed) => return Ok(()),
             Needs::OneOf(any) => {
                 let words: Vec<String> = any.iter().map(|scope| format!("`{scope}`")).collect();
-                format!("a token with the scope {}, of somebody who may do it", words.join(" or "))
+                format!(
+                    "a token with the scope {}, of somebody who may do it",
+                    words.join(" or ")
+                )
             }
-            Needs::Everything if identity.scopes.is_unlimited() && identity.role <= Role::Admin => return Ok(()),
+            Needs::Everything if identity.scopes.is_unlimited() && identity.role <= Role::Admin => {
+                return Ok(());
+            }
             Needs::Everything => "a token of the owner that is not limited to scopes".to_owned(),
         };
-        Err(Problem::new(&codes::MISSING_SCOPE, format!("this needs {missing}")))
+        Err(Problem::new(
+            &codes::MISSING_SCOPE,
+            format!("this needs {missing}"),
+        ))
     }
 }
 
@@ -89,7 +100,11 @@ pub trait Gate: Send + Sync + 'static {
 ///
 /// # Errors
 /// 401 when a TCP client shows no token or a bad one; what the gate answers when it cannot look the token up.
-pub async fn identify(peer: &Peer, headers: &HeaderMap, gate: &dyn Gate) -> Result<Caller, Problem> {
+pub async fn identify(
+    peer: &Peer,
+    headers: &HeaderMap,
+    gate: &dyn Gate,
+) -> Result<Caller, Problem> {
     match peer {
         Peer::Local { uid, .. } => Ok(Caller::Local { uid: *uid }),
         Peer::Tcp(_) => gate.verify(bearer_token(headers)?).await.map(Caller::Token),
@@ -102,9 +117,19 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
         let detail = "send `Authorization: Bearer mst_…`; `mainstay token create` makes a token";
         Problem::new(&codes::MISSING_TOKEN, detail).with_header(header::WWW_AUTHENTICATE, BEARER)
     };
-    let (Some(first), None) = (given.next(), given.next()) else { return Err(missing()) };
-    let (scheme, token) = first.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(missing)?;
-    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(missing()) }
+    let (Some(first), None) = (given.next(), given.next()) else {
+        return Err(missing());
+    };
+    let (scheme, token) = first
+        .to_str()
+        .ok()
+        .and_then(|text| text.split_once(' '))
+        .ok_or_else(missing)?;
+    if scheme.eq_ignore_ascii_case("bearer") {
+        Ok(token.trim())
+    } else {
+        Err(missing())
+    }
 }
 
 #[cfg(test)]
@@ -128,25 +153,40 @@ mod tests {
 
     #[test]
     fn an_unlimited_token_of_the_owner_may_do_everything() {
-        for caller in [Caller::Local { uid: 0 }, bearer(Role::Owner, &[]), bearer(Role::Admin, &[])] {
-            assert!(TABLE.iter().all(|route| caller.may(route.needs).is_ok()), "{caller}");
+        for caller in [
+            Caller::Local { uid: 0 },
+            bearer(Role::Owner, &[]),
+            bearer(Role::Admin, &[]),
+        ] {
+            assert!(
+                TABLE.iter().all(|route| caller.may(route.needs).is_ok()),
+                "{caller}"
+            );
         }
     }
 
     #[test]
     fn a_limited_token_may_do_what_it_names() {
-        let may = |caller: &Caller, scope: &'static [Scope]| caller.may(Needs::OneOf(scope)).is_ok();
+        let may =
+            |caller: &Caller, scope: &'static [Scope]| caller.may(Needs::OneOf(scope)).is_ok();
         let reader = bearer(Role::Owner, &[Scope::Read]);
         assert!(may(&reader, &[Scope::Read]) && may(&reader, &[Scope::Operator, Scope::Read]));
         assert!(!may(&reader, &[Scope::Operator]) && !may(&reader, &[Scope::Terminals]));
-        let everything = bearer(Role::Owner, &[Scope::Read, Scope::Operator, Scope::Terminals]);
-        assert!(everything.may(Needs::Everything).is_err(), "a list of scopes is a limit, however long");
+        let everything = bearer(
+            Role::Owner,
+            &[Scope::Read, Scope::Operator, Scope::Terminals],
+        );
+        assert!(
+            everything.may(Needs::Everything).is_err(),
+            "a list of scopes is a limit, however long"
+        );
         assert!(reader.may(Needs::SignedIn).is_ok());
     }
 
     #[test]
     fn a_role_is_a_limit_that_no_token_lifts() {
-        let may = |role, scope: &'static [Scope]| bearer(role, &[]).may(Needs::OneOf(scope)).is_ok();
+        let may =
+            |role, scope: &'static [Scope]| bearer(role, &[]).may(Needs::OneOf(scope)).is_ok();
         assert!(may(Role::Viewer, &[Scope::Read]) && !may(Role::Viewer, &[Scope::Terminals]));
         assert!(may(Role::Member, &[Scope::Terminals]) && !may(Role::Member, &[Scope::Operator]));
         assert!(may(Role::Admin, &[Scope::Operator]));
@@ -160,11 +200,19 @@ mod tests {
             for value in values {
                 headers.append(header::AUTHORIZATION, http::HeaderValue::from_static(value));
             }
-            bearer_token(&headers).map(str::to_owned).map_err(|problem| problem.status().as_u16())
+            bearer_token(&headers)
+                .map(str::to_owned)
+                .map_err(|problem| problem.status().as_u16())
         };
         assert_eq!(token(&["Bearer mst_x"]), Ok("mst_x".to_owned()));
         assert_eq!(token(&["bearer  mst_x "]), Ok("mst_x".to_owned()));
-        for wrong in [&[][..], &["mst_x"], &["Basic eDp5"], &["Bearer a", "Bearer b"], &[""]] {
+        for wrong in [
+            &[][..],
+            &["mst_x"],
+            &["Basic eDp5"],
+            &["Bearer a", "Bearer b"],
+            &[""],
+        ] {
             assert_eq!(token(wrong), Err(401), "{wrong:?}");
         }
     }

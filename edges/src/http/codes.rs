@@ -20,8 +20,18 @@ pub struct Code {
 }
 
 impl Code {
-    const fn new(code: &'static str, status: u16, title: &'static str, meaning: &'static str) -> Self {
-        Self { code, status, title, meaning }
+    const fn new(
+        code: &'static str,
+        status: u16,
+        title: &'static str,
+        meaning: &'static str,
+    ) -> Self {
+        Self {
+            code,
+            status,
+            title,
+            meaning,
+        }
     }
 
     /// The status as a type.
@@ -94,55 +104,205 @@ pub type DomainCode = (&'static str, u16, &'static str);
 
 /// The codes of the supervisor and the domains. A test holds the list against their sources.
 pub const DOMAINS: &[DomainCode] = &[
-    ("accounts.busy", 503, "Too many requests about tokens are under way; try again after `Retry-After` seconds."),
-    ("accounts.deadline", 504, "The database did not answer in time; look whether the change was made before repeating it."),
-    ("accounts.expired_token", 401, "The token has expired; make another one with `mainstay token create`."),
-    ("accounts.internal", 500, "A fault of the server; the log has it under the request id."),
-    ("accounts.invalid", 422, "The token asked for breaks rules; `errors` lists all of them."),
-    ("accounts.malformed_token", 401, "What was shown cannot be a token; copy it again, whole."),
-    ("accounts.revoked_token", 401, "The token was revoked; make another one with `mainstay token create`."),
-    ("accounts.store_lost", 503, "The database is away, so tokens can be neither looked up nor changed; a good token stays good."),
-    ("accounts.token_not_found", 404, "There is no token with this id; `mainstay token list` shows them."),
-    ("accounts.too_many_tokens", 429, "As many tokens are in use as may be; revoke one, or raise `accounts.max_tokens`."),
-    ("accounts.unknown_token", 401, "The token was not given out here; make one with `mainstay token create`."),
-    ("drills.budget_low", 409, "The target failed lately; wait until its restart budget has recovered."),
-    ("drills.disabled", 403, "Drills are switched off; set `drills.enabled = true` and restart the daemon."),
-    ("drills.no_target", 409, "The target is no running actor; GET /api/v1/drills lists the targets."),
-    ("drills.running", 409, "Another drill is running; wait for its end."),
-    ("drills.unknown", 404, "There is no such drill; GET /api/v1/drills lists all."),
-    ("drills.unknown_run", 404, "There is no such run, or it was too long ago."),
-    ("ptys.exited", 409, "The shell of the terminal has ended; open a new terminal."),
-    ("ptys.invalid", 422, "The terminal asked for breaks rules; `errors` lists all of them."),
-    ("ptys.lost", 409, "The terminal ended with an earlier run of the daemon; delete it and open a new one."),
-    ("ptys.not_ended", 500, "Processes of the terminal could not be ended; try again, or look at them with ps."),
-    ("ptys.not_found", 404, "There is no terminal with this id; list the terminals to see which there are."),
-    ("ptys.not_made", 503, "The system has no terminal or process left to give; close some and try again."),
-    ("ptys.slow_start", 504, "The shell could not be started in time; its file system may be slow or hang."),
-    ("ptys.too_many", 429, "As many terminals run as may; close one, or raise `ptys.max_terminals`."),
-    ("ptys.too_many_viewers", 429, "As many viewers are attached as may be; detach one, or raise `ptys.max_viewers`."),
-    ("supervisor.busy", 503, "The part asked has more requests than it can take; try again after `Retry-After` seconds."),
-    ("supervisor.deadline", 504, "The part asked did not answer in time."),
-    ("supervisor.died", 503, "The part asked was restarted before it answered; look whether the request took effect before repeating it."),
-    ("supervisor.disabled", 409, "The node is switched off by configuration; switch it on there and restart."),
-    ("supervisor.down", 503, "The part asked is down or restarting; try again after `Retry-After` seconds, and see the status for why."),
-    ("supervisor.root", 409, "The whole system is stopped by ending the daemon."),
+    (
+        "accounts.busy",
+        503,
+        "Too many requests about tokens are under way; try again after `Retry-After` seconds.",
+    ),
+    (
+        "accounts.deadline",
+        504,
+        "The database did not answer in time; look whether the change was made before repeating it.",
+    ),
+    (
+        "accounts.expired_token",
+        401,
+        "The token has expired; make another one with `mainstay token create`.",
+    ),
+    (
+        "accounts.internal",
+        500,
+        "A fault of the server; the log has it under the request id.",
+    ),
+    (
+        "accounts.invalid",
+        422,
+        "The token asked for breaks rules; `errors` lists all of them.",
+    ),
+    (
+        "accounts.malformed_token",
+        401,
+        "What was shown cannot be a token; copy it again, whole.",
+    ),
+    (
+        "accounts.revoked_token",
+        401,
+        "The token was revoked; make another one with `mainstay token create`.",
+    ),
+    (
+        "accounts.store_lost",
+        503,
+        "The database is away, so tokens can be neither looked up nor changed; a good token stays good.",
+    ),
+    (
+        "accounts.token_not_found",
+        404,
+        "There is no token with this id; `mainstay token list` shows them.",
+    ),
+    (
+        "accounts.too_many_tokens",
+        429,
+        "As many tokens are in use as may be; revoke one, or raise `accounts.max_tokens`.",
+    ),
+    (
+        "accounts.unknown_token",
+        401,
+        "The token was not given out here; make one with `mainstay token create`.",
+    ),
+    (
+        "drills.budget_low",
+        409,
+        "The target failed lately; wait until its restart budget has recovered.",
+    ),
+    (
+        "drills.disabled",
+        403,
+        "Drills are switched off; set `drills.enabled = true` and restart the daemon.",
+    ),
+    (
+        "drills.no_target",
+        409,
+        "The target is no running actor; GET /api/v1/drills lists the targets.",
+    ),
+    (
+        "drills.running",
+        409,
+        "Another drill is running; wait for its end.",
+    ),
+    (
+        "drills.unknown",
+        404,
+        "There is no such drill; GET /api/v1/drills lists all.",
+    ),
+    (
+        "drills.unknown_run",
+        404,
+        "There is no such run, or it was too long ago.",
+    ),
+    (
+        "ptys.exited",
+        409,
+        "The shell of the terminal has ended; open a new terminal.",
+    ),
+    (
+        "ptys.invalid",
+        422,
+        "The terminal asked for breaks rules; `errors` lists all of them.",
+    ),
+    (
+        "ptys.lost",
+        409,
+        "The terminal ended with an earlier run of the daemon; delete it and open a new one.",
+    ),
+    (
+        "ptys.not_ended",
+        500,
+        "Processes of the terminal could not be ended; try again, or look at them with ps.",
+    ),
+    (
+        "ptys.not_found",
+        404,
+        "There is no terminal with this id; list the terminals to see which there are.",
+    ),
+    (
+        "ptys.not_made",
+        503,
+        "The system has no terminal or process left to give; close some and try again.",
+    ),
+    (
+        "ptys.slow_start",
+        504,
+        "The shell could not be started in time; its file system may be slow or hang.",
+    ),
+    (
+        "ptys.too_many",
+        429,
+        "As many terminals run as may; close one, or raise `ptys.max_terminals`.",
+    ),
+    (
+        "ptys.too_many_viewers",
+        429,
+        "As many viewers are attached as may be; detach one, or raise `ptys.max_viewers`.",
+    ),
+    (
+        "supervisor.busy",
+        503,
+        "The part asked has more requests than it can take; try again after `Retry-After` seconds.",
+    ),
+    (
+        "supervisor.deadline",
+        504,
+        "The part asked did not answer in time.",
+    ),
+    (
+        "supervisor.died",
+        503,
+        "The part asked was restarted before it answered; look whether the request took effect before repeating it.",
+    ),
+    (
+        "supervisor.disabled",
+        409,
+        "The node is switched off by configuration; switch it on there and restart.",
+    ),
+    (
+        "supervisor.down",
+        503,
+        "The part asked is down or restarting; try again after `Retry-After` seconds, and see the status for why.",
+    ),
+    (
+        "supervisor.root",
+        409,
+        "The whole system is stopped by ending the daemon.",
+    ),
     ("supervisor.stopping", 503, "The daemon is stopping."),
-    ("supervisor.unknown_path", 404, "The tree has no node at this path; GET /api/v1/status shows the tree."),
+    (
+        "supervisor.unknown_path",
+        404,
+        "The tree has no node at this path; GET /api/v1/status shows the tree.",
+    ),
 ];
 
 /// The codes of one finding in `errors`, with their meaning.
 pub const FINDINGS: &[(&str, &str)] = &[
-    ("bad_format", "the text has not the form asked for, such as a UUID or a time"),
-    ("duplicate", "the name is given twice; which one counts would be a guess"),
+    (
+        "bad_format",
+        "the text has not the form asked for, such as a UUID or a time",
+    ),
+    (
+        "duplicate",
+        "the name is given twice; which one counts would be a guess",
+    ),
     ("missing", "a required field or parameter is not there"),
-    ("not_one_of", "the value is not in the list of allowed values"),
+    (
+        "not_one_of",
+        "the value is not in the list of allowed values",
+    ),
     ("too_large", "the number is above its maximum"),
     ("too_long", "the text or list is longer than allowed"),
-    ("too_many_findings", "there are more findings than are listed"),
+    (
+        "too_many_findings",
+        "there are more findings than are listed",
+    ),
     ("too_short", "the text or list is shorter than allowed"),
     ("too_small", "the number is below its minimum"),
-    ("unknown_field", "there is no field or parameter of this name"),
-    ("wrong_type", "the value is of another JSON type than asked for"),
+    (
+        "unknown_field",
+        "there is no field or parameter of this name",
+    ),
+    (
+        "wrong_type",
+        "the value is of another JSON type than asked for",
+    ),
 ];
 
 #[cfg(test)]
@@ -161,7 +321,10 @@ mod tests {
             assert!(StatusCode::from_u16(code.status).is_ok());
         }
         assert!(EDGE.is_sorted_by_key(|code| code.status));
-        assert!(DOMAINS.iter().all(|(code, ..)| seen.insert(code)), "a code is listed twice");
+        assert!(
+            DOMAINS.iter().all(|(code, ..)| seen.insert(code)),
+            "a code is listed twice"
+        );
         assert!(DOMAINS.is_sorted(), "in order of their names");
     }
 
@@ -170,17 +333,35 @@ mod tests {
     fn every_code_of_the_domains_is_described() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut told = HashSet::new();
-        for file in ["supervisor/src/address.rs", "supervisor/src/system.rs", "actors/accounts/src/error.rs", "actors/ptys/src/error.rs", "edges/src/drills.rs"] {
+        for file in [
+            "supervisor/src/address.rs",
+            "supervisor/src/system.rs",
+            "actors/accounts/src/error.rs",
+            "actors/ptys/src/error.rs",
+            "edges/src/drills.rs",
+        ] {
             let source = std::fs::read_to_string(root.join(file)).expect(file);
-            let literals = source.split('"').skip(1).step_by(2);
+            let literals = source
+                .split("=> \"")
+                .skip(1)
+                .filter_map(|rest| rest.split('"').next());
             told.extend(literals.filter(|text| is_code(text)).map(str::to_owned));
         }
-        let described: HashSet<String> = DOMAINS.iter().map(|(code, ..)| (*code).to_owned()).collect();
+        let described: HashSet<String> = DOMAINS
+            .iter()
+            .map(|(code, ..)| (*code).to_owned())
+            .collect();
         assert_eq!(told, described);
     }
 
     fn is_code(text: &str) -> bool {
-        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        text.split_once('.').is_some_and(|(domain, what)| is_word(domain) && is_word(what))
+        let is_word = |word: &str| {
+            !word.is_empty()
+                && word
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+        };
+        text.split_once('.')
+            .is_some_and(|(domain, what)| is_word(domain) && is_word(what))
     }
 }

@@ -14,14 +14,14 @@ use crate::drills::{Drill, Order, Run};
 
 /// All drills.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct DrillList {
+pub(crate) struct DrillList {
     /// The drills, with what each would hit.
     items: Vec<Drill>,
 }
 
 /// A run that has begun.
 #[derive(Debug, Serialize, ToSchema)]
-pub struct Begun {
+pub(crate) struct Begun {
     /// Its id; `GET /api/v1/drills/runs/{id}` tells how it goes.
     #[schema(value_type = String, format = "uuid")]
     id: ground::Id,
@@ -32,7 +32,7 @@ pub struct Begun {
 /// With targets, the diagnosis expected, and the domains that would be hit.
 #[utoipa::path(get, path = "/api/v1/drills", tag = "drills",
     responses((status = 200, body = DrillList), (status = 403, description = "`drills.disabled`")))]
-pub async fn list(State(edge): State<AppState>) -> Result<Answer<DrillList>, Problem> {
+pub(crate) async fn list(State(edge): State<AppState>) -> Result<Answer<DrillList>, Problem> {
     let items = edge.handles.drills.list()?;
     Ok(Answer(DrillList { items }))
 }
@@ -48,14 +48,18 @@ pub async fn list(State(edge): State<AppState>) -> Result<Answer<DrillList>, Pro
         (status = 404, description = "`drills.unknown`, `supervisor.unknown_path`"),
         (status = 409, description = "`drills.running`, `drills.no_target`, `drills.budget_low`"),
         (status = 503, description = "`supervisor.down`, `supervisor.stopping`")))]
-pub async fn run(
+pub(crate) async fn run(
     State(edge): State<AppState>,
     Path(name): Path<String>,
     Json(order): Json<Order>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<Begun>), Problem> {
     let id = edge.handles.drills.run(&name, &order).await?;
     let location = format!("/api/v1/drills/runs/{id}");
-    Ok((StatusCode::ACCEPTED, [(LOCATION, location)], Answer(Begun { id })))
+    Ok((
+        StatusCode::ACCEPTED,
+        [(LOCATION, location)],
+        Answer(Begun { id }),
+    ))
 }
 
 /// Show a run
@@ -63,6 +67,9 @@ pub async fn run(
     params(("id" = String, Path, format = "uuid", description = "The run")),
     responses((status = 200, body = Run), (status = 403, description = "`drills.disabled`"),
         (status = 404, description = "`drills.unknown_run`")))]
-pub async fn show(State(edge): State<AppState>, PathId(id): PathId) -> Result<Answer<Run>, Problem> {
+pub(crate) async fn show(
+    State(edge): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Answer<Run>, Problem> {
     Ok(Answer(edge.handles.drills.show(id)?))
 }

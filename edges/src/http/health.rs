@@ -63,8 +63,18 @@ pub(crate) async fn live() -> Json<Live> {
 pub(crate) async fn ready(State(edge): State<AppState>) -> (StatusCode, Json<Ready>) {
     let health = edge.handles.system.health();
     let ready = health.ready && health.level != Level::Offline && !edge.drain.is_refusing();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(Ready { ready, status: health.level }))
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    (
+        status,
+        Json(Ready {
+            ready,
+            status: health.level,
+        }),
+    )
 }
 
 /// How well the system serves
@@ -75,7 +85,11 @@ pub(crate) async fn ready(State(edge): State<AppState>) -> (StatusCode, Json<Rea
 pub(crate) async fn health(State(edge): State<AppState>) -> (StatusCode, Json<HealthBody>) {
     let health = edge.handles.system.health();
     let is_well = health.level <= Level::Degraded;
-    let status = if is_well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if is_well {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = HealthBody {
         status: health.level,
         since: health.since.to_string(),

@@ -130,7 +130,14 @@ impl Problem {
     }
 
     fn body(&self, request_id: &str) -> Body {
-        let Inner { status, code, title, detail, findings, .. } = &*self.0;
+        let Inner {
+            status,
+            code,
+            title,
+            detail,
+            findings,
+            ..
+        } = &*self.0;
         let body = ProblemBody {
             kind: format!("{TYPE_BASE}{code}"),
             title,
@@ -147,11 +154,16 @@ impl Problem {
 
 impl<'a> From<&'a Finding> for FindingBody<'a> {
     fn from(finding: &'a Finding) -> Self {
-        Self { pointer: &finding.pointer, message: &finding.message, code: &finding.code }
+        Self {
+            pointer: &finding.pointer,
+            message: &finding.message,
+            code: &finding.code,
+        }
     }
 }
 
-const INTERNAL_DETAIL: &str = "something went wrong on the server; the log has it under this request id";
+const INTERNAL_DETAIL: &str =
+    "something went wrong on the server; the log has it under this request id";
 
 /// What each kind of fault is answered with. The only table of its sort.
 pub(crate) fn status_of(kind: FaultKind) -> (StatusCode, &'static str) {
@@ -179,7 +191,11 @@ impl<F: Fault> From<F> for Problem {
         if kind == FaultKind::Internal {
             tracing::error!(code = fault.code(), error = chain(&fault), "request failed");
         } else if status.is_server_error() {
-            tracing::warn!(code = fault.code(), error = chain(&fault), "request refused");
+            tracing::warn!(
+                code = fault.code(),
+                error = chain(&fault),
+                "request refused"
+            );
         }
         let mut problem = Self(Box::new(Inner {
             status,
@@ -204,7 +220,8 @@ impl<F: Fault> From<F> for Problem {
 /// What `WWW-Authenticate` says to a client that showed no token.
 pub(crate) const BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"mainstay\"");
 /// What it says to one that showed a wrong one.
-const INVALID_BEARER: HeaderValue = HeaderValue::from_static("Bearer realm=\"mainstay\", error=\"invalid_token\"");
+const INVALID_BEARER: HeaderValue =
+    HeaderValue::from_static("Bearer realm=\"mainstay\", error=\"invalid_token\"");
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -225,7 +242,9 @@ pub(crate) fn render(response: Response, request_id: &str) -> Response {
         None if is_bare_error(status, &parts.headers) => rescue(status),
         None => return Response::from_parts(parts, body),
     };
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    parts
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, problem.body(request_id))
 }
@@ -233,7 +252,8 @@ pub(crate) fn render(response: Response, request_id: &str) -> Response {
 fn is_bare_error(status: StatusCode, headers: &HeaderMap) -> bool {
     let is_error = status.is_client_error() || status.is_server_error();
     let is_ours = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-        value.as_bytes() == MEDIA_TYPE.as_bytes() || value.as_bytes().starts_with(b"application/json")
+        value.as_bytes() == MEDIA_TYPE.as_bytes()
+            || value.as_bytes().starts_with(b"application/json")
     });
     is_error && !is_ours
 }
@@ -249,7 +269,11 @@ fn rescue(status: StatusCode) -> Problem {
         _ if status.is_client_error() => &codes::BAD_REQUEST,
         _ => &codes::INTERNAL,
     };
-    let detail = if code == &codes::INTERNAL { INTERNAL_DETAIL } else { code.meaning };
+    let detail = if code == &codes::INTERNAL {
+        INTERNAL_DETAIL
+    } else {
+        code.meaning
+    };
     let mut problem = Problem::new(code, detail);
     problem.0.status = status;
     problem
@@ -258,7 +282,10 @@ fn rescue(status: StatusCode) -> Problem {
 fn invalid_detail(findings: &[Finding]) -> String {
     match findings {
         [one] => format!("{}: {}", shown(&one.pointer), one.message),
-        several => format!("the input has {} problems; `errors` lists them", several.len()),
+        several => format!(
+            "the input has {} problems; `errors` lists them",
+            several.len()
+        ),
     }
 }
 

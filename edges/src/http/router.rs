@@ -8,7 +8,9 @@ use utoipa_axum::routes;
 use super::docs::Documents;
 use super::problem::{Problem, ProblemBody};
 use super::state::AppState;
-use super::{attach, codes, docs, drills, health, layers, metrics, status, supervise, terminals, tokens};
+use super::{
+    attach, codes, docs, drills, health, layers, metrics, status, supervise, terminals, tokens,
+};
 
 /// What the document holds besides the handlers.
 #[derive(OpenApi)]
@@ -48,15 +50,23 @@ pub fn documents() -> Documents {
 /// The whole application with its layers.
 pub fn router(state: &AppState) -> Router {
     let (routes, _document) = collected().split_for_parts();
-    let routes = routes.fallback(unknown_route).method_not_allowed_fallback(method_not_allowed);
+    let routes = routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(method_not_allowed);
     layers::around(routes, state).with_state(state.clone())
 }
 
 async fn unknown_route() -> Problem {
-    Problem::new(&codes::UNKNOWN_ROUTE, "nothing is served at this path; /api/docs lists every route")
+    Problem::new(
+        &codes::UNKNOWN_ROUTE,
+        "nothing is served at this path; /api/docs lists every route",
+    )
 }
 
 /// The router adds the Allow header.
 async fn method_not_allowed() -> Problem {
-    Problem::new(&codes::METHOD_NOT_ALLOWED, "this path is not served with this method; the Allow header lists those that are")
+    Problem::new(
+        &codes::METHOD_NOT_ALLOWED,
+        "this path is not served with this method; the Allow header lists those that are",
+    )
 }

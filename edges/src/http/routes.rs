@@ -39,11 +39,21 @@ const SEE_TERMINALS: Needs = Needs::OneOf(&[Scope::Read, Scope::Terminals]);
 const USE_TERMINALS: Needs = Needs::OneOf(&[Scope::Terminals]);
 
 const fn route(method: Method, path: &'static str, needs: Needs) -> Route {
-    Route { method, path, needs, is_probe: false }
+    Route {
+        method,
+        path,
+        needs,
+        is_probe: false,
+    }
 }
 
 const fn probe(path: &'static str, needs: Needs) -> Route {
-    Route { method: Method::GET, path, needs, is_probe: true }
+    Route {
+        method: Method::GET,
+        path,
+        needs,
+        is_probe: true,
+    }
 }
 
 /// The table.
@@ -82,8 +92,15 @@ pub struct RouteId(pub usize);
 impl RouteId {
     /// The route of this method at this path of the router's.
     pub fn find(method: &Method, path: &str) -> Option<Self> {
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        TABLE.iter().position(|route| route.path == path && route.method == *method).map(Self)
+        let method = if method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
+        TABLE
+            .iter()
+            .position(|route| route.path == path && route.method == *method)
+            .map(Self)
     }
 
     /// The route.

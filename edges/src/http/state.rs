@@ -102,7 +102,14 @@ impl AppState {
 
     /// The same with tokens looked up at `gate`.
     pub fn with_gate(parts: Parts, gate: Arc<dyn Gate>) -> Self {
-        let Parts { handles, limits, drain, about, started, is_loopback_only } = parts;
+        let Parts {
+            handles,
+            limits,
+            drain,
+            about,
+            started,
+            is_loopback_only,
+        } = parts;
         let up = started.elapsed();
         Self(Arc::new(Edge {
             handles,

@@ -53,7 +53,10 @@ pub(crate) struct Events {
 
 /// The whole tree
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", params(Depth), responses((status = 200, body = NodeSchema)))]
-pub(crate) async fn tree(State(edge): State<AppState>, Query(asked): Query<Depth>) -> Result<Json<NodeStatus>, Problem> {
+pub(crate) async fn tree(
+    State(edge): State<AppState>,
+    Query(asked): Query<Depth>,
+) -> Result<Json<NodeStatus>, Problem> {
     found(edge.handles.system.status(None, asked.depth))
 }
 
@@ -66,7 +69,11 @@ pub(crate) async fn node(
     Path(path): Path<String>,
     Query(asked): Query<Depth>,
 ) -> Result<Json<NodeStatus>, Problem> {
-    found(edge.handles.system.status(Some(&absolute(&path)), asked.depth))
+    found(
+        edge.handles
+            .system
+            .status(Some(&absolute(&path)), asked.depth),
+    )
 }
 
 fn found(node: Option<NodeStatus>) -> Result<Json<NodeStatus>, Problem> {
@@ -75,7 +82,10 @@ fn found(node: Option<NodeStatus>) -> Result<Json<NodeStatus>, Problem> {
 
 /// The 404 for a path that the tree does not have.
 pub(crate) fn unknown_node() -> Problem {
-    Problem::new(&codes::UNKNOWN_NODE, "the tree has no node at this path; GET /api/v1/status shows the tree")
+    Problem::new(
+        &codes::UNKNOWN_NODE,
+        "the tree has no node at this path; GET /api/v1/status shows the tree",
+    )
 }
 
 /// A path as the tree writes it: `ptys/manager/` is `/ptys/manager`.
@@ -89,12 +99,24 @@ pub(crate) fn absolute(path: &str) -> String {
 /// Oldest first. `next_cursor` continues where a full page ended.
 #[utoipa::path(get, path = "/api/v1/status/events", tag = "status", params(Events),
     responses((status = 200, body = EventPage)))]
-pub(crate) async fn events(State(edge): State<AppState>, Query(asked): Query<Events>) -> Json<Page<StatusEvent>> {
+pub(crate) async fn events(
+    State(edge): State<AppState>,
+    Query(asked): Query<Events>,
+) -> Json<Page<StatusEvent>> {
     let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
     let path = asked.path.as_deref().map(absolute);
-    let items = edge.handles.system.events(asked.cursor.or(asked.since), path.as_deref(), limit);
-    let last = items.last().filter(|_| items.len() == limit).map(|event| event.id.to_string());
-    Json(Page { items, next_cursor: last })
+    let items = edge
+        .handles
+        .system
+        .events(asked.cursor.or(asked.since), path.as_deref(), limit);
+    let last = items
+        .last()
+        .filter(|_| items.len() == limit)
+        .map(|event| event.id.to_string());
+    Json(Page {
+        items,
+        next_cursor: last,
+    })
 }
 
 /// A page of events.
@@ -125,12 +147,19 @@ pub(crate) async fn stream(
     let place = StreamPlace::take(&edge, &caller)?;
     let after = last_event_id(&headers);
     let telling = Telling::new(edge.handles.system.subscribe(after), place, after);
-    Ok(Sse::new(stream::unfold(telling, Telling::next)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
+    Ok(Sse::new(stream::unfold(telling, Telling::next))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Option<u64> {
     const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-    headers.get(LAST_EVENT_ID)?.to_str().ok()?.trim().parse().ok()
+    headers
+        .get(LAST_EVENT_ID)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
 }
 
 /// What a stream is made of. The reader's pace is the stream's: nothing is taken from the subscription before the last
@@ -146,7 +175,12 @@ struct Telling {
 
 impl Telling {
     fn new(subscription: Subscription, place: StreamPlace, told: Option<u64>) -> Self {
-        Self { subscription, place, told, held: None }
+        Self {
+            subscription,
+            place,
+            told,
+            held: None,
+        }
     }
 
     /// The next event; none once the subscription, the server or the token ends.
@@ -160,7 +194,11 @@ impl Telling {
 
     /// The next thing to tell; none once the subscription, the server or the token ends.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        let event = if let Some(held) = self.held.take() { held } else { self.wait().await? };
+        let event = if let Some(held) = self.held.take() {
+            held
+        } else {
+            self.wait().await?
+        };
         let told = self.told.replace(event.id);
         // Ids rise by one: a gap is what the kept history no longer had.
         if let Some(told) = told.filter(|told| told + 1 < event.id) {
@@ -174,7 +212,9 @@ impl Telling {
 
 /// Says which events will not come: the reader should read the tree anew.
 fn as_missed(from: u64, to: u64) -> Event {
-    Event::default().event("missed").data(format!("{{\"from\":{from},\"to\":{to}}}"))
+    Event::default()
+        .event("missed")
+        .data(format!("{{\"from\":{from},\"to\":{to}}}"))
 }
 
 fn as_sse(event: &StatusEvent) -> Event {

@@ -33,16 +33,26 @@ impl StreamPlace {
     /// # Errors
     /// 503 when all places are taken.
     pub(crate) fn take(edge: &AppState, caller: &Caller) -> Result<Self, Problem> {
-        let place = edge.stream_places.clone().try_acquire_owned().map_err(|_| {
-            edge.meters.shed();
-            let detail = "too many streams are open; close one or try again";
-            Problem::new(&codes::OVERLOADED, detail).retry_after(std::time::Duration::from_secs(5))
-        })?;
+        let place = edge
+            .stream_places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| {
+                edge.meters.shed();
+                let detail = "too many streams are open; close one or try again";
+                Problem::new(&codes::OVERLOADED, detail)
+                    .retry_after(std::time::Duration::from_secs(5))
+            })?;
         let token_ended: BoxFuture<'static, ()> = match caller {
             Caller::Local { .. } => Box::pin(std::future::pending()),
             Caller::Token(identity) => edge.gate.ended(identity),
         };
-        Ok(Self { _place: place, _in_flight: edge.drain.begin(), drain: edge.drain.clone(), token_ended })
+        Ok(Self {
+            _place: place,
+            _in_flight: edge.drain.begin(),
+            drain: edge.drain.clone(),
+            token_ended,
+        })
     }
 
     /// Waits until the stream has to end. Cancel-safe.

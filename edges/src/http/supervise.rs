@@ -45,13 +45,25 @@ pub(crate) async fn act(
     let event_id = edge.handles.system.act(&path, action)?;
     tracing::info!(%caller, path, action = word, event_id, "operator action");
     let status_url = format!("/api/v1/status{path}");
-    let accepted = Accepted { event_id, path, action: word, status_url: status_url.clone() };
-    Ok((StatusCode::ACCEPTED, [(LOCATION, status_url)], Json(accepted)))
+    let accepted = Accepted {
+        event_id,
+        path,
+        action: word,
+        status_url: status_url.clone(),
+    };
+    Ok((
+        StatusCode::ACCEPTED,
+        [(LOCATION, status_url)],
+        Json(accepted),
+    ))
 }
 
 /// Splits `ptys/manager/restart` into the node's path and the action.
 fn parse(target: &str) -> Result<(String, Action, &'static str), Problem> {
-    let (path, word) = target.trim_end_matches('/').rsplit_once('/').unwrap_or(("", target));
+    let (path, word) = target
+        .trim_end_matches('/')
+        .rsplit_once('/')
+        .unwrap_or(("", target));
     let (action, word) = match word {
         "restart" => (Action::Restart, "restart"),
         "stop" => (Action::Stop, "stop"),

@@ -42,8 +42,22 @@ pub struct NewTerminalBody {
 
 impl From<NewTerminalBody> for NewTerminal {
     fn from(body: NewTerminalBody) -> Self {
-        let NewTerminalBody { cwd, shell, env, cols, rows, name } = body;
-        Self { cwd, shell, env, cols, rows, name }
+        let NewTerminalBody {
+            cwd,
+            shell,
+            env,
+            cols,
+            rows,
+            name,
+        } = body;
+        Self {
+            cwd,
+            shell,
+            env,
+            cols,
+            rows,
+            name,
+        }
     }
 }
 
@@ -141,14 +155,21 @@ pub(crate) async fn open(
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<TerminalInfo>), Problem> {
     let terminal = edge.handles.ptys.open(body.into()).await?;
     let location = format!("/api/v1/terminals/{}", terminal.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(terminal)))
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, location)],
+        Answer(terminal),
+    ))
 }
 
 /// Show a terminal
 #[utoipa::path(get, path = "/api/v1/terminals/{id}", tag = "terminals",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 200, body = TerminalSchema), (status = 404, description = "`ptys.not_found`")))]
-pub(crate) async fn show(State(edge): State<AppState>, PathId(id): PathId) -> Result<Answer<TerminalInfo>, Problem> {
+pub(crate) async fn show(
+    State(edge): State<AppState>,
+    PathId(id): PathId,
+) -> Result<Answer<TerminalInfo>, Problem> {
     Ok(Answer(edge.handles.ptys.get(id).await?))
 }
 
@@ -175,7 +196,10 @@ pub(crate) async fn change(
     responses((status = 204, description = "It is gone"),
         (status = 404, description = "`ptys.not_found`"),
         (status = 500, description = "`ptys.not_ended`")))]
-pub(crate) async fn end(State(edge): State<AppState>, PathId(id): PathId) -> Result<StatusCode, Problem> {
+pub(crate) async fn end(
+    State(edge): State<AppState>,
+    PathId(id): PathId,
+) -> Result<StatusCode, Problem> {
     edge.handles.ptys.delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

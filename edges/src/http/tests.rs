@@ -3,9 +3,9 @@
 //! The tree is real but empty and the domains' addresses are vacant, so every call of a domain is answered as it is while
 //! that domain is down: what happens then is part of the promise. What the domains do is tested with them and end to end.
 
-mod problems;
-mod permissions;
 mod documents;
+mod permissions;
+mod problems;
 mod tree;
 
 use std::time::Duration;
@@ -61,14 +61,32 @@ impl Gate for Doorman {
 /// An edge over an empty tree.
 pub(super) async fn edge(limits: Limits) -> AppState {
     let builder = SystemBuilder::new();
+    let accounts = Accounts::handle(builder.address::<Accounts>());
+    let ptys = Ptys::handle(builder.address::<Ptys>());
+    let system = builder.start().await.expect("an empty tree");
+    system.ready().await;
+    let drills = crate::drills::Drills::new(true, system.clone());
     let handles = Handles {
-        accounts: Accounts::handle(builder.address::<Accounts>()),
-        ptys: Ptys::handle(builder.address::<Ptys>()),
-        system: builder.start().await.expect("an empty tree"),
+        system,
+        accounts,
+        ptys,
+        drills,
     };
-    handles.system.ready().await;
-    let about = About { name: "mainstay", version: "0.0.0", commit: None, built_at: None, domains: vec!["ptys".to_owned()] };
-    let parts = Parts { handles, limits, drain: Drain::new(), about, started: Instant::now(), is_loopback_only: true };
+    let about = About {
+        name: "mainstay",
+        version: "0.0.0",
+        commit: None,
+        built_at: None,
+        domains: vec!["ptys".to_owned()],
+    };
+    let parts = Parts {
+        handles,
+        limits,
+        drain: Drain::new(),
+        about,
+        started: Instant::now(),
+        is_loopback_only: true,
+    };
     AppState::with_gate(parts, std::sync::Arc::new(Doorman))
 }
 
@@ -86,8 +104,16 @@ struct Ask {
 
 /// A request of the local operator.
 fn ask(method: Method, path: &str) -> Ask {
-    let request = Request::builder().method(method).uri(path).header("host", "localhost").header("x-request-id", "test");
-    Ask { request, peer: Peer::Local { uid: 0, pid: None }, body: Body::empty() }
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header("host", "localhost")
+        .header("x-request-id", "test");
+    Ask {
+        request,
+        peer: Peer::Local { uid: 0, pid: None },
+        body: Body::empty(),
+    }
 }
 
 fn get(path: &str) -> Ask {
@@ -103,7 +129,8 @@ impl Ask {
 
     /// From the network with a token.
     fn bearing(self, token: &str) -> Self {
-        self.over_tcp().with("authorization", &format!("Bearer {token}"))
+        self.over_tcp()
+            .with("authorization", &format!("Bearer {token}"))
     }
 
     fn with(mut self, name: &str, value: &str) -> Self {
@@ -117,11 +144,19 @@ impl Ask {
     }
 
     async fn of(self, app: &Router) -> Answer {
-        let request = self.request.extension(Connection::for_tests(self.peer)).body(self.body).expect("a request");
+        let request = self
+            .request
+            .extension(Connection::for_tests(self.peer))
+            .body(self.body)
+            .expect("a request");
         let response: Response<Body> = app.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        Answer { status: parts.status, headers: parts.headers, text: String::from_utf8_lossy(&bytes).into_owned() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
     }
 }
 
@@ -143,7 +178,11 @@ impl Answer {
     }
 
     fn code(&self) -> String {
-        assert_eq!(self.header(header::CONTENT_TYPE.as_str()), Some("application/problem+json"), "{self:?}");
+        assert_eq!(
+            self.header(header::CONTENT_TYPE.as_str()),
+            Some("application/problem+json"),
+            "{self:?}"
+        );
         self.json()["code"].as_str().expect("a code").to_owned()
     }
 }

@@ -59,8 +59,17 @@ impl From<NewTokenBody> for NewToken {
             ScopeWord::Everything => None,
         };
         // One `*` among them opens everything: no list at all says so.
-        let scopes = body.scopes.into_iter().map(word).collect::<Option<Vec<_>>>().unwrap_or_default();
-        Self { name: body.name, scopes, expires_in: body.expires_in_s.map(Duration::from_secs) }
+        let scopes = body
+            .scopes
+            .into_iter()
+            .map(word)
+            .collect::<Option<Vec<_>>>()
+            .unwrap_or_default();
+        Self {
+            name: body.name,
+            scopes,
+            expires_in: body.expires_in_s.map(Duration::from_secs),
+        }
     }
 }
 
@@ -129,8 +138,22 @@ pub(crate) struct TokenPage {
 
 impl From<(TokenInfo, Secret)> for CreatedToken {
     fn from((info, token): (TokenInfo, Secret)) -> Self {
-        let TokenInfo { id, name, scopes, created_at, expires_at, .. } = info;
-        Self { token: token.expose().to_owned(), id, name, scopes, created_at, expires_at }
+        let TokenInfo {
+            id,
+            name,
+            scopes,
+            created_at,
+            expires_at,
+            ..
+        } = info;
+        Self {
+            token: token.expose().to_owned(),
+            id,
+            name,
+            scopes,
+            created_at,
+            expires_at,
+        }
     }
 }
 
@@ -162,7 +185,11 @@ pub(crate) async fn create(
     let made = edge.handles.accounts.create(body.into()).await?;
     tracing::info!(%caller, token = %made.0.id, "token made");
     let location = format!("/api/v1/tokens/{}", made.0.id);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], Answer(made.into())))
+    Ok((
+        StatusCode::CREATED,
+        [(LOCATION, location)],
+        Answer(made.into()),
+    ))
 }
 
 /// Revoke a token
@@ -171,7 +198,11 @@ pub(crate) async fn create(
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "It is revoked"), (status = 404, description = "`accounts.token_not_found`")))]
-pub(crate) async fn revoke(State(edge): State<AppState>, caller: Caller, PathId(id): PathId) -> Result<StatusCode, Problem> {
+pub(crate) async fn revoke(
+    State(edge): State<AppState>,
+    caller: Caller,
+    PathId(id): PathId,
+) -> Result<StatusCode, Problem> {
     edge.handles.accounts.revoke(id).await?;
     tracing::info!(%caller, token = %id, "token revoked");
     Ok(StatusCode::NO_CONTENT)

@@ -124,7 +124,7 @@ mod tests {
         assert_eq!(ms(Duration::from_micros(1234)), "1.23");
         assert_eq!(ms(Duration::from_micros(12_345)), "12.3");
         assert_eq!(ms(Duration::from_micros(1_234_500)), "1234");
-        assert_eq!(times(3.14159), "3.14×");
+        assert_eq!(times(2.526), "2.53×");
         assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < f64::EPSILON);
     }
 }

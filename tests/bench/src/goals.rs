@@ -10,16 +10,35 @@ pub(crate) struct Goals {
 
 impl Goals {
     /// `measured` should be at most `limit`.
-    pub(crate) fn at_most(&mut self, what: impl Into<String>, limit: f64, measured: f64, unit: &str) {
+    pub(crate) fn at_most(
+        &mut self,
+        what: impl Into<String>,
+        limit: f64,
+        measured: f64,
+        unit: &str,
+    ) {
         self.add(what.into(), ("≤", limit), measured, unit, measured <= limit);
     }
 
     /// `measured` should be at least `limit`.
-    pub(crate) fn at_least(&mut self, what: impl Into<String>, limit: f64, measured: f64, unit: &str) {
+    pub(crate) fn at_least(
+        &mut self,
+        what: impl Into<String>,
+        limit: f64,
+        measured: f64,
+        unit: &str,
+    ) {
         self.add(what.into(), ("≥", limit), measured, unit, measured >= limit);
     }
 
-    fn add(&mut self, what: String, (sign, limit): (&str, f64), measured: f64, unit: &str, is_met: bool) {
+    fn add(
+        &mut self,
+        what: String,
+        (sign, limit): (&str, f64),
+        measured: f64,
+        unit: &str,
+        is_met: bool,
+    ) {
         let verdict = if is_met { "met" } else { "missed" };
         self.rows.push([
             what,

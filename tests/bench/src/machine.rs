@@ -69,14 +69,18 @@ fn is_in_memory(place: &Path) -> Result<bool> {
 
 fn cpu_model() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"));
     let model = model.map(|rest| rest.trim_start_matches(['\t', ' ', ':']).to_owned());
     model.unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
 /// "KIND on DEVICE" of the file system that holds `place`.
 fn mount_of(place: &Path) -> Result<String> {
-    let place = place.canonicalize().context("no directory for temporary files")?;
+    let place = place
+        .canonicalize()
+        .context("no directory for temporary files")?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("no list of mounts")?;
     let holder = mounts
         .lines()
@@ -84,7 +88,9 @@ fn mount_of(place: &Path) -> Result<String> {
         .filter(|(point, _)| place.starts_with(point))
         // Of two mounts on the same point the later one is seen.
         .max_by_key(|(point, _)| point.len());
-    holder.map(|(_, kind)| kind).context("no mount holds the directory for temporary files")
+    holder
+        .map(|(_, kind)| kind)
+        .context("no mount holds the directory for temporary files")
 }
 
 fn parse_mount(line: &str) -> Option<(&str, String)> {
@@ -102,7 +108,10 @@ mod tests {
     #[test]
     fn mounts_are_read() {
         let line = "26 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard";
-        assert_eq!(parse_mount(line), Some(("/", "ext4 on /dev/vda".to_owned())));
+        assert_eq!(
+            parse_mount(line),
+            Some(("/", "ext4 on /dev/vda".to_owned()))
+        );
         assert_eq!(parse_mount("26 1"), None);
         assert!(!mount_of(Path::new("/proc")).expect("is mounted").is_empty());
     }

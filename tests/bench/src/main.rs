@@ -54,13 +54,15 @@ fn main() -> ExitCode {
 
 fn measure(plan: &Plan) -> Result<()> {
     machine::leave_memory()?;
-    anyhow::ensure!(
-        plan.binary.is_file(),
-        "{} is not there: build it, or name it with --daemon",
-        plan.binary.display()
-    );
+    // Daemons are started in directories of their own, where a relative path would lead nowhere.
+    let binary = plan.binary.canonicalize().with_context(|| {
+        format!(
+            "no {}: build it, or name it with --daemon",
+            plan.binary.display()
+        )
+    })?;
     kit::raise_file_limit();
-    machine::print(&plan.binary, &std::env::temp_dir())?;
+    machine::print(&binary, &std::env::temp_dir())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -68,7 +70,7 @@ fn measure(plan: &Plan) -> Result<()> {
     let mut goals = Goals::default();
     let outcome = runtime.block_on(async {
         for bench in &plan.benches {
-            run(*bench, plan, &mut goals).await?;
+            run(*bench, &binary, plan.is_quick, &mut goals).await?;
         }
         Ok(())
     });
@@ -77,14 +79,13 @@ fn measure(plan: &Plan) -> Result<()> {
     outcome
 }
 
-async fn run(bench: Bench, plan: &Plan, goals: &mut Goals) -> Result<()> {
-    let binary: &Path = &plan.binary;
+async fn run(bench: Bench, binary: &Path, is_quick: bool, goals: &mut Goals) -> Result<()> {
     println!("\n=== {} (load {})", bench.name(), machine::load());
     let outcome = match bench {
-        Bench::Start => start::run(binary, plan.is_quick, goals).await,
-        Bench::Store => store::run(plan.is_quick, goals).await,
-        Bench::Ptys => ptys::run(binary, plan.is_quick, goals).await,
-        Bench::Restart => restart::run(binary, plan.is_quick, goals).await,
+        Bench::Start => start::run(binary, is_quick, goals).await,
+        Bench::Store => store::run(is_quick, goals).await,
+        Bench::Ptys => ptys::run(binary, is_quick, goals).await,
+        Bench::Restart => restart::run(binary, is_quick, goals).await,
     };
     outcome.with_context(|| format!("bench {}", bench.name()))
 }

@@ -129,7 +129,10 @@ mod tests {
             is_quick: true,
         };
         assert_eq!(task, Task::Measure(plan));
-        assert_eq!(parse("bare-ptys 2").expect("parses"), Task::Bare { workers: 2 });
+        assert_eq!(
+            parse("bare-ptys 2").expect("parses"),
+            Task::Bare { workers: 2 }
+        );
         assert_eq!(parse("store --help").expect("parses"), Task::Help);
     }
 

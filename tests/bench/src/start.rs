@@ -67,14 +67,30 @@ pub(crate) async fn run(binary: &Path, is_quick: bool, goals: &mut Goals) -> Res
     };
     row("empty data dir, migrations included", &empty);
     row("existing data dir", &existing);
-    row("  empty, as the ready line tells it", &Spread::of(told_empty));
-    row("  existing, as the ready line tells it", &Spread::of(told_existing));
+    row(
+        "  empty, as the ready line tells it",
+        &Spread::of(told_empty),
+    );
+    row(
+        "  existing, as the ready line tells it",
+        &Spread::of(told_existing),
+    );
     row("floor: `mainstay version`, to its end", &Spread::of(floor));
     row("stop: SIGTERM to exit 0", &Spread::of(stops));
     table.print();
     let in_ms = |spread: &Spread| spread.p50().as_secs_f64() * 1e3;
-    goals.at_most("start: empty data dir, p50", GOAL_EMPTY_MS, in_ms(&empty), "ms");
-    goals.at_most("start: existing data dir, p50", GOAL_EXISTING_MS, in_ms(&existing), "ms");
+    goals.at_most(
+        "start: empty data dir, p50",
+        GOAL_EMPTY_MS,
+        in_ms(&empty),
+        "ms",
+    );
+    goals.at_most(
+        "start: existing data dir, p50",
+        GOAL_EXISTING_MS,
+        in_ms(&existing),
+        "ms",
+    );
     idle(binary, is_quick, goals).await
 }
 
@@ -94,13 +110,32 @@ async fn idle(binary: &Path, is_quick: bool, goals: &mut Goals) -> Result<()> {
     let megabytes = |bytes: u64| float(bytes) / 1e6;
     let mut table = Table::new("idle", &["", "value"]);
     let mut row = |what: String, value: String| table.row([what, value]);
-    row(format!("resident after {settle} s"), format!("{:.1} MB", megabytes(memory.resident)));
-    row("  of it the process's own".into(), format!("{:.1} MB", megabytes(memory.own)));
+    row(
+        format!("resident after {settle} s"),
+        format!("{:.1} MB", megabytes(memory.resident)),
+    );
+    row(
+        "  of it the process's own".into(),
+        format!("{:.1} MB", megabytes(memory.own)),
+    );
     row("threads".into(), memory.threads.to_string());
-    row(format!("CPU over {watch} s, of one core"), format!("{percent:.2} %"));
+    row(
+        format!("CPU over {watch} s, of one core"),
+        format!("{percent:.2} %"),
+    );
     table.print();
-    goals.at_most("start: idle, resident", GOAL_RESIDENT_MB, megabytes(memory.resident), "MB");
-    goals.at_most("start: idle, CPU of one core", GOAL_CPU_PERCENT, percent, "%");
+    goals.at_most(
+        "start: idle, resident",
+        GOAL_RESIDENT_MB,
+        megabytes(memory.resident),
+        "MB",
+    );
+    goals.at_most(
+        "start: idle, CPU of one core",
+        GOAL_CPU_PERCENT,
+        percent,
+        "%",
+    );
     Ok(())
 }
 
@@ -143,13 +178,20 @@ impl Started {
         let stdout = child.stdout.take().context("stdout is piped")?;
         let mut line = String::new();
         let mut reader = BufReader::new(stdout);
-        timeout(PATIENCE, reader.read_line(&mut line)).await.context("no ready line")??;
+        timeout(PATIENCE, reader.read_line(&mut line))
+            .await
+            .context("no ready line")??;
         let took = began.elapsed();
         let Some(told) = parse_ready(&line) else {
             bail!("{line:?} is not the ready line; its log:\n{}", log_of(home));
         };
         let pid = child.id().context("the daemon ended at once")?;
-        Ok(Self { child, pid: i32::try_from(pid)?, took, told })
+        Ok(Self {
+            child,
+            pid: i32::try_from(pid)?,
+            took,
+            told,
+        })
     }
 
     /// Ends it, and tells how long that took.
@@ -157,8 +199,14 @@ impl Started {
         let pid = Pid::from_raw(self.pid).context("a process id")?;
         let began = Instant::now();
         kill_process(pid, Signal::TERM)?;
-        let status = timeout(PATIENCE, self.child.wait()).await.context("it does not end")??;
-        anyhow::ensure!(status.success(), "it ended with {status}; its log:\n{}", log_of(home));
+        let status = timeout(PATIENCE, self.child.wait())
+            .await
+            .context("it does not end")??;
+        anyhow::ensure!(
+            status.success(),
+            "it ended with {status}; its log:\n{}",
+            log_of(home)
+        );
         Ok(began.elapsed())
     }
 }
@@ -170,7 +218,11 @@ fn log_of(home: &Home) -> String {
 fn parse_ready(line: &str) -> Option<Duration> {
     let rest = line.strip_prefix("mainstay ready on http://")?;
     let (_, duration) = rest.trim_end().rsplit_once(" in ")?;
-    duration.strip_suffix(" ms")?.parse().ok().map(Duration::from_millis)
+    duration
+        .strip_suffix(" ms")?
+        .parse()
+        .ok()
+        .map(Duration::from_millis)
 }
 
 #[cfg(test)]

@@ -48,7 +48,11 @@ impl std::fmt::Display for Table {
             }
             writeln!(f, "{}", line.trim_end())?;
             if number == 0 {
-                writeln!(f, "  {}", "-".repeat(line.chars().count().saturating_sub(2)))?;
+                writeln!(
+                    f,
+                    "  {}",
+                    "-".repeat(line.chars().count().saturating_sub(2))
+                )?;
             }
         }
         Ok(())

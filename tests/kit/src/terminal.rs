@@ -205,14 +205,13 @@ impl Terminal {
             {
                 return self.output.drain(..searched + at + needle.len()).collect();
             }
-            searched = self.output.len().saturating_sub(needle.len());
-            let before = self.output.len();
-            let frame = self
-                .next(deadline.saturating_duration_since(Instant::now()))
-                .await;
-            if self.output.len() < before {
-                searched = 0;
-            }
+            let before = self.received;
+            let left = deadline.saturating_duration_since(Instant::now());
+            let frame = self.next(left).await;
+            // What is new, and as much before it as a needle across the seam may need; the rest has been searched.
+            let fresh = usize::try_from(self.received - before).unwrap_or(usize::MAX);
+            let unsearched = fresh.saturating_add(needle.len());
+            searched = self.output.len().saturating_sub(unsearched);
             if let Frame::Closed(code) = frame {
                 panic!(
                     "closed ({code:?}) before {:?}; output so far:\n{}",

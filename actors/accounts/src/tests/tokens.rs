@@ -413,3 +413,62 @@ async fn a_fault_of_the_manager_locks_nobody_out() {
     })
     .await;
 }
+
+/// Somebody makes up tokens as fast as possible: each is answered, and who has a token notices nothing.
+#[tokio::test]
+async fn a_flood_of_made_up_tokens_is_bounded_and_answered() {
+    ::store::testing::on_both(async |db| {
+        let house = House::new(&db).await;
+        let (_, secret) = house.token().await;
+        house.verify(&secret).await.expect("valid");
+        let mut flood = tokio::task::JoinSet::new();
+        for number in 0..3000_u16 {
+            let mut random = [9; 32];
+            random[..2].copy_from_slice(&number.to_be_bytes());
+            let (accounts, bad) = (house.accounts.clone(), crate::token::make(&mut random));
+            flood.spawn(async move { accounts.verify(bad.expose()).await });
+        }
+        let mut answered = 0;
+        while let Some(answer) = flood.join_next().await {
+            let error = answer.expect("no panic").expect_err("made up");
+            let unknown = matches!(error, AccountsError::Unknown);
+            assert!(
+                unknown || error.kind() == FaultKind::Unavailable,
+                "{error:?}"
+            );
+            house.verify(&secret).await.expect("notices nothing");
+            answered += 1;
+        }
+        assert_eq!(answered, 3000);
+        house.stop().await;
+    })
+    .await;
+}
+
+/// A stop finishes what it was asked for before.
+#[tokio::test]
+async fn what_was_asked_for_before_a_stop_is_done() {
+    ::store::testing::on_both(async |db| {
+        let house = House::new(&db).await;
+        let mut creating = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let accounts = house.accounts.clone();
+            creating.spawn(async move { accounts.create(NewToken::default()).await });
+        }
+        // All of them have asked once each has had its turn; this one then stands behind them.
+        tokio::task::yield_now().await;
+        house.stop().await;
+        let mut created = 0;
+        while let Some(answer) = creating.join_next().await {
+            created += i64::from(answer.expect("no panic").is_ok());
+        }
+        let (kept,): (i64,) = db
+            .fetch_one("SELECT count(*) FROM tokens", args![])
+            .await
+            .expect("readable");
+        // Nothing was done of which nobody was told.
+        assert_eq!(created, kept);
+        assert!(created > 0);
+    })
+    .await;
+}

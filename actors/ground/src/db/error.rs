@@ -130,6 +130,10 @@ fn of_sqlite(code: i32) -> Option<(DbError, Option<Fault>)> {
             Some(fault),
         ))
     };
+    // IOERR_SHMSIZE: the index of the write-ahead log cannot be made any larger, which is a full disk.
+    if code == 4_874 {
+        return unavailable(Fault::Full);
+    }
     match code & 0xff {
         // BUSY, LOCKED, PROTOCOL (a race for the write-ahead log's locks)
         5 | 6 | 15 => Some((

@@ -186,3 +186,19 @@ async fn large_input_arrives_whole() {
     assert!(!client.notices.iter().any(|n| n["type"] == "input_dropped"));
     daemon.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_nobody_has_open_for_a_while_goes_on() {
+    let daemon = Daemon::start(Config::default()).await;
+    let script = "tty=$(tty); echo $tty; exec <&- >&- 2>&- 255>&-; sleep 0.3; exec >$tty; seq 1 50000; sleep 0.3; echo last; exit 6";
+    let shell = daemon.run(script).await;
+    let mut client = daemon.attach(shell.id(), None).await;
+    client.until_text("/dev/pts/").await;
+    client.type_text("nobody reads this");
+    client.take_all().await;
+    let text = client.text();
+    assert!((2..=50_000).all(|n| text.contains(&format!("\n{n}\r"))));
+    assert!(text.trim_end().ends_with("last"), "{text}");
+    assert_eq!(client.exit.unwrap()["exit_code"], 6);
+    daemon.stop().await;
+}

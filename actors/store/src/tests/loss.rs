@@ -137,9 +137,9 @@ async fn a_server_that_goes_and_comes_back() {
     let mut kept = vec![house.insert().await.expect("writes")];
     for crash in [false, true] {
         if crash {
-            server.crash()
+            server.crash();
         } else {
-            server.stop()
+            server.stop();
         }
         let status = house.at(Level::Critical, Some("store.unreachable")).await;
         let cause = status.cause.expect("a cause");

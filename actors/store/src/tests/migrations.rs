@@ -430,3 +430,41 @@ async fn two_runners_do_not_harm_each_other() {
         migrate::verify(&stage.location).await.expect("sound");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_file_is_found_out() {
+    use std::os::unix::fs::FileExt as _;
+    let stage = Stage::sqlite();
+    let open = stage.open().await;
+    let insert = "INSERT INTO tokens (id, name, secret_hash, scopes, role, created_at) VALUES ($1, $2, $3, '[]', 'owner', $4)";
+    for n in 0..200_u8 {
+        open.db
+            .execute(
+                insert,
+                args![Id::generate(), "x".repeat(200), [n; 32], Micros(1)],
+            )
+            .await
+            .expect("writes");
+    }
+    open.close().await;
+    let file = stage.location.file().expect("a file");
+    let length = std::fs::metadata(file).expect("looks").len();
+    let opened = std::fs::OpenOptions::new()
+        .write(true)
+        .open(file)
+        .expect("opens");
+    opened
+        .write_all_at(&[0xAA; 9000], length - 12_000)
+        .expect("damages");
+    drop(opened);
+    let error = migrate::verify(&stage.location).await.expect_err("damaged");
+    assert_eq!(
+        (error.code(), error.is_permanent()),
+        ("store.damaged", true)
+    );
+    assert!(error.outside().contains("restore a backup"), "{error}");
+    let error = crate::opened::reopen(&stage.location, &StoreConfig::default())
+        .await
+        .expect_err("damaged");
+    assert_eq!(error.code(), "store.damaged");
+}

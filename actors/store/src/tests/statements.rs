@@ -64,7 +64,7 @@ fn next_literal(source: &str) -> Option<(&str, String, &str)> {
     while at < bytes.len() {
         match bytes[at] {
             b'/' if bytes.get(at + 1) == Some(&b'/') => {
-                at += source[at..].find('\n').unwrap_or(source.len() - at)
+                at += source[at..].find('\n').unwrap_or(source.len() - at);
             }
             b'"' => {
                 let (literal, length) = unquote(&source[at + 1..]);

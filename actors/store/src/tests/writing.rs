@@ -410,3 +410,48 @@ async fn commits_are_shared() {
         open.close().await;
     }
 }
+
+/// What only the commit checks: one write that it refuses sinks no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_refused_sinks_only_its_write() {
+    on_both(async |db| {
+        let tables = "CREATE TABLE parent (id bigint PRIMARY KEY);
+            CREATE TABLE child (p bigint REFERENCES parent (id) DEFERRABLE INITIALLY DEFERRED);";
+        let made = db.write(async move |tx: &mut Conn| tx.script(tables).await);
+        made.await.expect("tables");
+        let writes = (0..6_i64).map(|n| {
+            let db = db.clone();
+            async move {
+                db.write(async move |tx: &mut Conn| {
+                    tx.execute("INSERT INTO child VALUES ($1)", args![n])
+                        .await?;
+                    if n % 3 != 0 {
+                        tx.execute("INSERT INTO parent VALUES ($1)", args![n])
+                            .await?;
+                    }
+                    Ok::<_, DbError>(())
+                })
+                .await
+            }
+        });
+        for (n, result) in gathered(&db, join_all(writes))
+            .await
+            .into_iter()
+            .enumerate()
+        {
+            match n % 3 {
+                0 => assert!(
+                    matches!(result, Err(DbError::Conflict { .. })),
+                    "{n}: {result:?}"
+                ),
+                _ => assert!(result.is_ok(), "{n}: {result:?}"),
+            }
+        }
+        let left = "SELECT count(*) FROM child";
+        assert_eq!(
+            db.fetch_one::<(i64,)>(left, args![]).await.expect("counts"),
+            (4,)
+        );
+    })
+    .await;
+}

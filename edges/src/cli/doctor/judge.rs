@@ -115,7 +115,22 @@ pub(crate) enum Daemon {
     /// No process holds the data directory.
     Down,
     /// A process holds it and does not answer, or the way to it is barred.
-    Mute(Failure),
+    Mute {
+        /// What the command line would say.
+        failure: Failure,
+        /// The process, where that is known.
+        pid: Option<u32>,
+    },
+}
+
+impl Daemon {
+    /// Its process, where it runs and that is known.
+    pub(crate) const fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Up { pid, .. } | Self::Mute { pid, .. } => *pid,
+            Self::Down => None,
+        }
+    }
 }
 
 /// The daemon: down, or answering.
@@ -144,7 +159,7 @@ pub(crate) fn daemon(seen: &Daemon) -> Check {
             }
         }
         Daemon::Down => Check::ok(NAME, "is not running").note("mainstay up starts it"),
-        Daemon::Mute(failure) => Check::fail(
+        Daemon::Mute { failure, .. } => Check::fail(
             NAME,
             failure.message.clone(),
             failure.next.first().cloned().unwrap_or_default(),
@@ -199,10 +214,7 @@ pub(crate) enum Port {
 /// The listen address: free, or held by our own daemon.
 pub(crate) fn port(listen: SocketAddr, seen: &Port, daemon: &Daemon) -> Check {
     const NAME: &str = "port";
-    let own = match daemon {
-        Daemon::Up { pid, .. } => *pid,
-        _ => None,
-    };
+    let own = daemon.pid();
     let elsewhere =
         "choose another address in the configuration ([http] listen) or with mainstay up --listen";
     match seen {
@@ -308,7 +320,7 @@ pub(crate) fn database(seen: &Database) -> Check {
         Database::Unusable(why) => Check::fail(
             NAME,
             why.clone(),
-            "mainstay migrate status, once it can be reached, tells where it stands",
+            "mainstay migrate verify, once that is done, looks again",
         ),
         Database::Read {
             place,

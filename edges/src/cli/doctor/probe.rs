@@ -78,24 +78,30 @@ pub(crate) fn all(session: &Session) -> Result<Vec<Check>, Failure> {
 async fn daemon(home: &Path, client: &Client) -> Daemon {
     let client = client.within(DAEMON_LIMIT);
     let holder = data_dir::holder(home);
+    let pid = match holder {
+        Ok(Holder::Process(pid)) => pid,
+        _ => None,
+    };
     let info = match client.ask(Method::GET, "/info", None).await {
         Ok(info) => info,
         Err(NoAnswer::Trouble(_)) if matches!(holder, Ok(Holder::Nobody)) => return Daemon::Down,
-        Err(error) => return Daemon::Mute(client.failure(error)),
+        Err(error) => {
+            return Daemon::Mute {
+                failure: client.failure(error),
+                pid,
+            };
+        }
     };
     let level = match client.get("/api/v1/status?depth=0").await {
         Ok(status) => serde_json::from_value(status["level"].clone()).unwrap_or(Level::Offline),
-        Err(failure) => return Daemon::Mute(failure),
+        Err(failure) => return Daemon::Mute { failure, pid },
     };
     let text = |key: &str| info.get(key).and_then(Value::as_str).map(str::to_owned);
     Daemon::Up {
         version: text("version").unwrap_or_else(|| "unknown".to_owned()),
         commit: text("commit"),
         level,
-        pid: match holder {
-            Ok(Holder::Process(pid)) => pid,
-            _ => None,
-        },
+        pid,
     }
 }
 
@@ -258,10 +264,7 @@ fn newest_file(home: &Path) -> Option<Micros> {
 
 /// The daemon's own limits where it runs, else those that it would inherit from here.
 fn limits(daemon: &Daemon, loaded: Option<&Loaded>) -> Limits {
-    let pid = match daemon {
-        Daemon::Up { pid, .. } => *pid,
-        _ => None,
-    };
+    let pid = daemon.pid();
     let process = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
     let read =
         |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();

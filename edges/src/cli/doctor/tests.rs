@@ -29,7 +29,10 @@ fn mute() -> Daemon {
         "the daemon cannot be reached: it is stuck",
     )
     .next("wait");
-    Daemon::Mute(failure)
+    Daemon::Mute {
+        failure,
+        pid: Some(77),
+    }
 }
 
 fn is(check: &Check, verdict: Verdict) {
@@ -166,6 +169,7 @@ fn ports() {
     is(&port(&taken(77), &up(Level::Normal)), Verdict::Ok);
     is(&port(&taken(78), &up(Level::Normal)), Verdict::Fail);
     is(&port(&taken(77), &Daemon::Down), Verdict::Fail);
+    is(&port(&taken(77), &mute()), Verdict::Ok);
     is(&port(&Port::Taken(None), &Daemon::Down), Verdict::Fail);
     is(
         &port(&Port::Refused(ErrorKind::PermissionDenied), &Daemon::Down),

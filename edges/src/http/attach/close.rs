@@ -63,7 +63,10 @@ impl Ending {
             Self::TooLarge => (1009, "a message may have at most 256 KiB"),
             Self::TokenEnded => (4401, "the token was revoked or has expired"),
         };
-        Some(CloseFrame { code, reason: reason.into() })
+        Some(CloseFrame {
+            code,
+            reason: reason.into(),
+        })
     }
 }
 

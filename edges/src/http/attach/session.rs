@@ -30,7 +30,12 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(edge: &AppState, attachment: Attachment, place: StreamPlace, connection: Connection) -> Self {
+    pub(super) fn new(
+        edge: &AppState,
+        attachment: Attachment,
+        place: StreamPlace,
+        connection: Connection,
+    ) -> Self {
         Self {
             attachment,
             place,
@@ -59,7 +64,11 @@ impl Session {
 
 /// Sends what the terminal has for this viewer. Frames that are there already go out together; the socket is flushed
 /// before waiting for more.
-async fn send(sink: &mut SplitSink<WebSocket, Message>, attachment: &mut Attachment, ping_interval: Duration) -> Ending {
+async fn send(
+    sink: &mut SplitSink<WebSocket, Message>,
+    attachment: &mut Attachment,
+    ping_interval: Duration,
+) -> Ending {
     let mut pings = interval_at(Instant::now() + ping_interval, ping_interval);
     pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -86,7 +95,11 @@ async fn send(sink: &mut SplitSink<WebSocket, Message>, attachment: &mut Attachm
 }
 
 /// Hands what the client sends to the terminal.
-async fn receive(stream: &mut SplitStream<WebSocket>, input: &ViewerInput, heard: &Heard) -> Ending {
+async fn receive(
+    stream: &mut SplitStream<WebSocket>,
+    input: &ViewerInput,
+    heard: &Heard,
+) -> Ending {
     while let Some(message) = stream.next().await {
         heard.something();
         match message {
@@ -108,7 +121,10 @@ struct Heard {
 
 impl Heard {
     fn now() -> Self {
-        Self { start: Instant::now(), last_ms: AtomicU64::new(0) }
+        Self {
+            start: Instant::now(),
+            last_ms: AtomicU64::new(0),
+        }
     }
 
     fn something(&self) {

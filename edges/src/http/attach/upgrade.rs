@@ -1,7 +1,7 @@
 //! The WebSocket handshake, with errors in our own form and buffers in a size that fits many idle sockets.
 
-use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::FromRequestParts;
+use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::response::Response;
 use http::request::Parts;
 use http::{HeaderValue, header};
@@ -30,9 +30,9 @@ impl FromRequestParts<AppState> for Upgrade {
             let problem = Problem::new(&codes::UPGRADE_REQUIRED, codes::UPGRADE_REQUIRED.meaning);
             return Err(problem.with_header(header::UPGRADE, HeaderValue::from_static("websocket")));
         }
-        let upgrade = WebSocketUpgrade::from_request_parts(parts, edge).await.map_err(|rejection| {
-            Problem::new(&codes::BAD_UPGRADE, rejection.body_text())
-        })?;
+        let upgrade = WebSocketUpgrade::from_request_parts(parts, edge)
+            .await
+            .map_err(|rejection| Problem::new(&codes::BAD_UPGRADE, rejection.body_text()))?;
         let offers_other = upgrade.requested_protocols().next().is_some();
         let upgrade = upgrade.protocols([SUBPROTOCOL]);
         if offers_other && upgrade.selected_protocol().is_none() {

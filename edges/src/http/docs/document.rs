@@ -12,14 +12,20 @@ use crate::http::problem;
 use crate::http::routes::{Needs, Route, TABLE};
 
 /// The actions that one wildcard route of the router stands for.
-const ACTIONS: [(&str, &str); 3] = [("restart", "Restart a node"), ("stop", "Stop a node"), ("start", "Start a node")];
+const ACTIONS: [(&str, &str); 3] = [
+    ("restart", "Restart a node"),
+    ("stop", "Stop a node"),
+    ("start", "Start a node"),
+];
 
 /// The complete document, and for each route of the table the media types of its successes.
 pub(super) fn complete(mut document: Value) -> (Value, Vec<Vec<String>>) {
     let mut media_types = vec![Vec::new(); TABLE.len()];
     for (index, route) in TABLE.iter().enumerate() {
         let method = route.method.as_str().to_ascii_lowercase();
-        let operation = document.pointer_mut("/paths").and_then(|paths| paths.get_mut(route.path)?.get_mut(method));
+        let operation = document
+            .pointer_mut("/paths")
+            .and_then(|paths| paths.get_mut(route.path)?.get_mut(method));
         let Some(operation) = operation else { continue };
         if let Some(types) = media_types.get_mut(index) {
             *types = success_types(operation);
@@ -35,16 +41,27 @@ pub(super) fn complete(mut document: Value) -> (Value, Vec<Vec<String>>) {
 
 fn success_types(operation: &Value) -> Vec<String> {
     let responses = operation.get("responses").and_then(Value::as_object);
-    let successes = responses.into_iter().flatten().filter(|(status, _)| status.starts_with('2'));
+    let successes = responses
+        .into_iter()
+        .flatten()
+        .filter(|(status, _)| status.starts_with('2'));
     let contents = successes.filter_map(|(_, response)| response.get("content")?.as_object());
-    contents.flat_map(|content| content.keys().cloned()).collect()
+    contents
+        .flat_map(|content| content.keys().cloned())
+        .collect()
 }
 
 fn complete_operation(operation: &mut Value, route: &Route) {
     let has_body = operation.get("requestBody").is_some();
     let has_query = has_parameter(operation, "query");
     let has_types = !success_types(operation).is_empty();
-    let mut common: Vec<&Code> = vec![&codes::BAD_REQUEST, &codes::BAD_HOST, &codes::UNKNOWN_HOST, &codes::INTERNAL, &codes::DEADLINE];
+    let mut common: Vec<&Code> = vec![
+        &codes::BAD_REQUEST,
+        &codes::BAD_HOST,
+        &codes::UNKNOWN_HOST,
+        &codes::INTERNAL,
+        &codes::DEADLINE,
+    ];
     if route.needs != Needs::Nothing {
         common.push(&codes::MISSING_TOKEN);
     }
@@ -61,7 +78,12 @@ fn complete_operation(operation: &mut Value, route: &Route) {
         common.push(&codes::NOT_ACCEPTABLE);
     }
     if has_body {
-        common.extend([&codes::MALFORMED_JSON, &codes::BAD_BODY, &codes::BODY_TOO_LARGE, &codes::UNSUPPORTED_MEDIA_TYPE]);
+        common.extend([
+            &codes::MALFORMED_JSON,
+            &codes::BAD_BODY,
+            &codes::BODY_TOO_LARGE,
+            &codes::UNSUPPORTED_MEDIA_TYPE,
+        ]);
     }
     if has_body || has_query {
         common.push(&codes::INVALID);
@@ -69,29 +91,43 @@ fn complete_operation(operation: &mut Value, route: &Route) {
     if !route.is_probe {
         common.extend([&codes::OVERLOADED, &codes::DRAINING]);
     }
-    let Some(operation) = operation.as_object_mut() else { return };
+    let Some(operation) = operation.as_object_mut() else {
+        return;
+    };
     set_security(operation, route.needs);
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     for code in common {
         add_error(responses, code);
     }
-    finish_errors(responses);
+    finish_responses(responses);
 }
 
 fn has_parameter(operation: &Value, place: &str) -> bool {
     let parameters = operation.get("parameters").and_then(Value::as_array);
-    parameters.into_iter().flatten().any(|parameter| parameter.get("in").and_then(Value::as_str) == Some(place))
+    parameters
+        .into_iter()
+        .flatten()
+        .any(|parameter| parameter.get("in").and_then(Value::as_str) == Some(place))
 }
 
 fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
     let (security, words) = match needs {
         Needs::Nothing => (json!([]), "nothing: open to anybody".to_owned()),
-        Needs::SignedIn => (json!([{ "token": [] }]), "a token with any scopes".to_owned()),
+        Needs::SignedIn => (
+            json!([{ "token": [] }]),
+            "a token with any scopes".to_owned(),
+        ),
         Needs::OneOf(scopes) => {
             let words: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
-            (json!([{ "token": [] }]), format!("a token without scopes, or with {}", words.join(" or ")))
+            (
+                json!([{ "token": [] }]),
+                format!("a token without scopes, or with {}", words.join(" or ")),
+            )
         }
-        Needs::Everything => (json!([{ "token": [] }]), "a token without scopes".to_owned()),
+        Needs::Everything => (
+            json!([{ "token": [] }]),
+            "a token without scopes".to_owned(),
+        ),
     };
     operation.insert("security".to_owned(), security);
     operation.insert("x-needs".to_owned(), Value::String(words));
@@ -99,10 +135,17 @@ fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
 
 /// Names a code in the description of its status.
 fn add_error(responses: &mut Value, code: &Code) {
-    let Some(responses) = responses.as_object_mut() else { return };
+    let Some(responses) = responses.as_object_mut() else {
+        return;
+    };
     let named = format!("`{}`", code.code);
-    let response = responses.entry(code.status.to_string()).or_insert_with(|| json!({ "description": "" }));
-    let described = response.get("description").and_then(Value::as_str).unwrap_or_default();
+    let response = responses
+        .entry(code.status.to_string())
+        .or_insert_with(|| json!({ "description": "" }));
+    let described = response
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     let joined = match described {
         "" => named,
         told => format!("{told}, {named}"),
@@ -112,12 +155,22 @@ fn add_error(responses: &mut Value, code: &Code) {
     }
 }
 
-/// Gives every error the form that all errors have, unless its handler gave it another one, and sorts by status.
-fn finish_errors(responses: &mut Value) {
-    let Some(responses) = responses.as_object_mut() else { return };
+/// Gives every answer a description and every error the form that all errors have, and sorts by status.
+fn finish_responses(responses: &mut Value) {
+    let Some(responses) = responses.as_object_mut() else {
+        return;
+    };
     for (status, response) in responses.iter_mut() {
-        let is_error = status.starts_with(['4', '5']);
-        let Some(response) = response.as_object_mut().filter(|_| is_error) else { continue };
+        let Some(response) = response.as_object_mut() else {
+            continue;
+        };
+        let description = response.entry("description").or_insert_with(|| json!(""));
+        if description.as_str().is_none_or(str::is_empty) {
+            *description = json!(words(status));
+        }
+        if !status.starts_with(['4', '5']) {
+            continue;
+        }
         let content = response.entry("content").or_insert_with(|| json!({}));
         if let Some(content) = content.as_object_mut() {
             let schema = json!({ "schema": { "$ref": "#/components/schemas/ProblemBody" } });
@@ -127,6 +180,14 @@ fn finish_errors(responses: &mut Value) {
     responses.sort_keys();
 }
 
+/// What a status says by itself.
+fn words(status: &str) -> &'static str {
+    let status = status.parse::<http::StatusCode>().ok();
+    status
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("an answer")
+}
+
 /// The router's `{*path}` as OpenAPI writes it, and the actions of the supervisor as the three paths that they are.
 fn spell_out(paths: &mut Map<String, Value>) {
     let listed = std::mem::take(paths);
@@ -134,7 +195,10 @@ fn spell_out(paths: &mut Map<String, Value>) {
         let plain = path.replace("{*", "{");
         if path.starts_with("/api/v1/supervisor/") {
             for (action, summary) in ACTIONS {
-                paths.insert(format!("{plain}/{action}"), with_summary(item.clone(), action, summary));
+                paths.insert(
+                    format!("{plain}/{action}"),
+                    with_summary(item.clone(), action, summary),
+                );
             }
         } else {
             paths.insert(plain, item);
@@ -146,7 +210,10 @@ fn spell_out(paths: &mut Map<String, Value>) {
 fn with_summary(mut item: Value, action: &str, summary: &str) -> Value {
     if let Some(Value::Object(operation)) = item.get_mut("post") {
         operation.insert("summary".to_owned(), Value::from(summary));
-        operation.insert("operationId".to_owned(), Value::String(format!("{action}_node")));
+        operation.insert(
+            "operationId".to_owned(),
+            Value::String(format!("{action}_node")),
+        );
     }
     item
 }
@@ -160,29 +227,53 @@ fn describe(document: &mut Value) {
         "license": { "name": "MIT OR Apache-2.0" },
     });
     document["servers"] = json!([{ "url": "/", "description": "this server" }]);
-    document["tags"] = TAGS.iter().map(|(name, text)| json!({ "name": name, "description": text })).collect();
+    document["tags"] = TAGS
+        .iter()
+        .map(|(name, text)| json!({ "name": name, "description": text }))
+        .collect();
     document["components"]["securitySchemes"] = json!({ "token": {
         "type": "http", "scheme": "bearer",
         "description": "A personal access token (`mst_…`), made by `mainstay token create`. The Unix socket needs none.",
     } });
     document["x-error-codes"] = error_codes();
-    let findings = codes::FINDINGS.iter().map(|(code, meaning)| json!({ "code": code, "meaning": meaning }));
+    let findings = codes::FINDINGS
+        .iter()
+        .map(|(code, meaning)| json!({ "code": code, "meaning": meaning }));
     document["x-finding-codes"] = findings.collect();
 }
 
 /// Every code that the server answers with, by name.
 fn error_codes() -> Value {
-    let edge = codes::EDGE.iter().map(|code| (code.code, code.status, code.meaning));
+    let edge = codes::EDGE
+        .iter()
+        .map(|code| (code.code, code.status, code.meaning));
     let mut all: Vec<_> = edge.chain(codes::DOMAINS.iter().copied()).collect();
     all.sort_unstable();
-    all.iter().map(|(code, status, meaning)| json!({ "code": code, "status": status, "meaning": meaning })).collect()
+    all.iter()
+        .map(
+            |(code, status, meaning)| json!({ "code": code, "status": status, "meaning": meaning }),
+        )
+        .collect()
 }
 
 const TAGS: &[(&str, &str)] = &[
-    ("health", "What probes ask. Open to anybody, except the metrics."),
-    ("status", "The tree of everything that runs, its history, and its changes as they happen."),
+    (
+        "health",
+        "What probes ask. Open to anybody, except the metrics.",
+    ),
+    (
+        "status",
+        "The tree of everything that runs, its history, and its changes as they happen.",
+    ),
     ("supervisor", "What an operator does to a node."),
-    ("terminals", "Real shells on real PTYs, with several viewers and loss-free resume."),
+    (
+        "terminals",
+        "Real shells on real PTYs, with several viewers and loss-free resume.",
+    ),
+    (
+        "drills",
+        "Real faults on purpose, where configuration allows them.",
+    ),
     ("tokens", "Personal access tokens, the way in over TCP."),
     ("about", "This description of the API."),
 ];

@@ -39,7 +39,12 @@ pub(super) struct Prose<'a>(pub(super) &'a str);
 
 impl fmt::Display for Prose<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for paragraph in self.0.split("\n\n").map(str::trim).filter(|text| !text.is_empty()) {
+        for paragraph in self
+            .0
+            .split("\n\n")
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
             write!(f, "<p>{}</p>", Inline(paragraph))?;
         }
         Ok(())
@@ -76,7 +81,9 @@ pub(super) fn framed(title: &str, body: &str) -> String {
 pub(super) fn page(html: Bytes) -> Response {
     let headers = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let mut response = (headers, html).into_response();
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
     response
 }
 
@@ -98,9 +105,15 @@ mod tests {
 
     #[test]
     fn nothing_breaks_out_of_text_or_attribute() {
-        assert_eq!(Escaped("a<b>&\"c'd").to_string(), "a&lt;b&gt;&amp;&quot;c&#39;d");
+        assert_eq!(
+            Escaped("a<b>&\"c'd").to_string(),
+            "a&lt;b&gt;&amp;&quot;c&#39;d"
+        );
         assert_eq!(Escaped("plain ä").to_string(), "plain ä");
-        assert_eq!(Inline("use `<x>` & more").to_string(), "use <code>&lt;x&gt;</code> &amp; more");
+        assert_eq!(
+            Inline("use `<x>` & more").to_string(),
+            "use <code>&lt;x&gt;</code> &amp; more"
+        );
         assert_eq!(Prose("one\n\ntwo").to_string(), "<p>one</p><p>two</p>");
     }
 }

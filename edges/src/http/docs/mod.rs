@@ -37,7 +37,11 @@ impl Documents {
         let (complete, media_types) = document::complete(collected);
         let mut json = serde_json::to_string_pretty(&complete).unwrap_or_default();
         json.push('\n');
-        Self { json: json.into(), page: OnceLock::new(), media_types }
+        Self {
+            json: json.into(),
+            page: OnceLock::new(),
+            media_types,
+        }
     }
 
     /// The OpenAPI document as text.
@@ -47,7 +51,8 @@ impl Documents {
 
     /// The docs page, written when it is first asked for.
     pub fn page(&self) -> Bytes {
-        let write = || page::write(&serde_json::from_slice::<Value>(&self.json).unwrap_or_default()).into();
+        let write =
+            || page::write(&serde_json::from_slice::<Value>(&self.json).unwrap_or_default()).into();
         self.page.get_or_init(write).clone()
     }
 
@@ -63,7 +68,11 @@ impl Documents {
 #[utoipa::path(get, path = "/api/openapi.json", tag = "about",
     responses((status = 200, description = "OpenAPI 3.1", content_type = "application/json", body = serde_json::Value)))]
 pub(crate) async fn openapi(State(edge): State<AppState>) -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], edge.documents.json()).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        edge.documents.json(),
+    )
+        .into_response()
 }
 
 /// The docs page

@@ -20,7 +20,11 @@ pub(super) fn write(document: &Value) -> String {
 
 fn write_body(document: &Value, out: &mut String) -> Result {
     let version = text(document, "/info/version");
-    writeln!(out, "<h1>Mainstay API <small>{}</small></h1>", Escaped(version))?;
+    writeln!(
+        out,
+        "<h1>Mainstay API <small>{}</small></h1>",
+        Escaped(version)
+    )?;
     let description = text(document, "/info/description").replace("**", "");
     writeln!(out, "{}", Prose(&description))?;
     out.push_str("<p>For programs: <a href=\"/api/openapi.json\">openapi.json</a></p>\n");
@@ -50,8 +54,15 @@ fn operations<'a>(document: &'a Value, tag: &str) -> Vec<Operation<'a>> {
     let mut found = Vec::new();
     for (path, item) in paths.into_iter().flatten() {
         for (method, value) in item.as_object().into_iter().flatten() {
-            if list(value, "/tags").iter().any(|name| name.as_str() == Some(tag)) {
-                found.push(Operation { path, method, value });
+            if list(value, "/tags")
+                .iter()
+                .any(|name| name.as_str() == Some(tag))
+            {
+                found.push(Operation {
+                    path,
+                    method,
+                    value,
+                });
             }
         }
     }
@@ -63,7 +74,12 @@ fn write_contents(document: &Value, out: &mut String) -> Result {
     for tag in list(document, "/tags") {
         for operation in operations(document, text(tag, "/name")) {
             let method = operation.method.to_uppercase();
-            writeln!(out, "<li><a href=\"#{}\">{method} {}</a></li>", Escaped(&operation.anchor()), Escaped(operation.path))?;
+            writeln!(
+                out,
+                "<li><a href=\"#{}\">{method} {}</a></li>",
+                Escaped(&operation.anchor()),
+                Escaped(operation.path)
+            )?;
         }
     }
     out.push_str("<li><a href=\"#schemas\">Types</a></li><li><a href=\"#errors\">Error codes</a></li>\n</ul></nav>\n");
@@ -72,7 +88,12 @@ fn write_contents(document: &Value, out: &mut String) -> Result {
 
 fn write_tag(document: &Value, tag: &Value, out: &mut String) -> Result {
     let name = text(tag, "/name");
-    writeln!(out, "<h2 id=\"tag-{0}\">{0}</h2>\n{1}", Escaped(name), Prose(text(tag, "/description")))?;
+    writeln!(
+        out,
+        "<h2 id=\"tag-{0}\">{0}</h2>\n{1}",
+        Escaped(name),
+        Prose(text(tag, "/description"))
+    )?;
     for operation in operations(document, name) {
         write_operation(document, &operation, out)?;
     }
@@ -88,7 +109,12 @@ fn write_operation(document: &Value, operation: &Operation<'_>, out: &mut String
         operation.method.to_uppercase(),
         Escaped(operation.path)
     )?;
-    writeln!(out, "<p>{}. <span class=\"needs\">Needs {}.</span></p>", Inline(text(value, "/summary")), Inline(text(value, "/x-needs")))?;
+    writeln!(
+        out,
+        "<p>{}. <span class=\"needs\">Needs {}.</span></p>",
+        Inline(text(value, "/summary")),
+        Inline(text(value, "/x-needs"))
+    )?;
     writeln!(out, "{}", Prose(text(value, "/description")))?;
     write_parameters(value, out)?;
     if let Some(body) = value.pointer("/requestBody/content/application~1json/schema") {
@@ -120,11 +146,25 @@ fn write_parameters(operation: &Value, out: &mut String) -> Result {
 
 fn write_responses(operation: &Value, out: &mut String) -> Result {
     out.push_str("<h4>Answers</h4>\n<table><thead><tr><th>status</th><th>body</th><th>meaning</th></tr></thead><tbody>\n");
-    for (status, response) in operation.get("responses").and_then(Value::as_object).into_iter().flatten() {
+    for (status, response) in operation
+        .get("responses")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let contents = response.get("content").and_then(Value::as_object);
-        let bodies: Vec<String> = contents.into_iter().flatten().map(|(media, content)| body_words(media, content)).collect();
+        let bodies: Vec<String> = contents
+            .into_iter()
+            .flatten()
+            .map(|(media, content)| body_words(media, content))
+            .collect();
         let meaning = Inline(text(response, "/description"));
-        writeln!(out, "<tr><td>{}</td><td>{}</td><td>{meaning}</td></tr>", Escaped(status), bodies.join("<br>"))?;
+        writeln!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td>{meaning}</td></tr>",
+            Escaped(status),
+            bodies.join("<br>")
+        )?;
     }
     out.push_str("</tbody></table>\n");
     Ok(())
@@ -132,8 +172,14 @@ fn write_responses(operation: &Value, out: &mut String) -> Result {
 
 fn body_words(media: &str, content: &Value) -> String {
     match content.get("schema") {
-        Some(schema) if name_of(schema) == Some("ProblemBody") => "<a href=\"#schema-ProblemBody\">problem</a>".to_owned(),
-        Some(schema) => format!("{} <span class=\"needs\">{}</span>", type_of(schema), Escaped(media)),
+        Some(schema) if name_of(schema) == Some("ProblemBody") => {
+            "<a href=\"#schema-ProblemBody\">problem</a>".to_owned()
+        }
+        Some(schema) => format!(
+            "{} <span class=\"needs\">{}</span>",
+            type_of(schema),
+            Escaped(media)
+        ),
         None => Escaped(media).to_string(),
     }
 }
@@ -142,7 +188,12 @@ fn write_schemas(document: &Value, out: &mut String) -> Result {
     out.push_str("<h2 id=\"schemas\">Types</h2>\n");
     let named = document.pointer("/components/schemas");
     for (name, schema) in named.and_then(Value::as_object).into_iter().flatten() {
-        writeln!(out, "<h3 id=\"schema-{0}\">{0}</h3>\n{1}", Escaped(name), Prose(text(schema, "/description")))?;
+        writeln!(
+            out,
+            "<h3 id=\"schema-{0}\">{0}</h3>\n{1}",
+            Escaped(name),
+            Prose(text(schema, "/description"))
+        )?;
         if schema.get("properties").is_some() {
             fields(schema, &Named(named), out)?;
         } else {
@@ -154,18 +205,29 @@ fn write_schemas(document: &Value, out: &mut String) -> Result {
 
 fn write_codes(document: &Value, out: &mut String) -> Result {
     out.push_str("<h2 id=\"errors\">Error codes</h2>\n<p>The <code>type</code> of a problem links here.</p>\n");
-    out.push_str("<table><thead><tr><th>code</th><th>status</th><th>meaning</th></tr></thead><tbody>\n");
+    out.push_str(
+        "<table><thead><tr><th>code</th><th>status</th><th>meaning</th></tr></thead><tbody>\n",
+    );
     for entry in list(document, "/x-error-codes") {
         let code = Escaped(text(entry, "/code"));
         let status = entry.get("status").unwrap_or(&Value::Null);
         let meaning = Inline(text(entry, "/meaning"));
-        writeln!(out, "<tr id=\"{code}\"><td><code>{code}</code></td><td>{status}</td><td>{meaning}</td></tr>")?;
+        writeln!(
+            out,
+            "<tr id=\"{code}\"><td><code>{code}</code></td><td>{status}</td><td>{meaning}</td></tr>"
+        )?;
     }
     out.push_str("</tbody></table>\n<h3 id=\"findings\">Findings</h3>\n<p>The <code>code</code> of an entry in <code>errors</code>.</p>\n");
     out.push_str("<table><thead><tr><th>code</th><th>meaning</th></tr></thead><tbody>\n");
     for entry in list(document, "/x-finding-codes") {
-        let (code, meaning) = (Escaped(text(entry, "/code")), Inline(text(entry, "/meaning")));
-        writeln!(out, "<tr><td><code>{code}</code></td><td>{meaning}</td></tr>")?;
+        let (code, meaning) = (
+            Escaped(text(entry, "/code")),
+            Inline(text(entry, "/meaning")),
+        );
+        writeln!(
+            out,
+            "<tr><td><code>{code}</code></td><td>{meaning}</td></tr>"
+        )?;
     }
     out.push_str("</tbody></table>\n");
     Ok(())
@@ -188,9 +250,15 @@ pub(super) fn landing(about: &About) -> String {
 }
 
 fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    value
+        .pointer(pointer)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }

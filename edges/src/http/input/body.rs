@@ -34,8 +34,13 @@ where
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let essence = given.and_then(|value| value.split(';').next()).unwrap_or_default().trim();
+    let given = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = given
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default()
+        .trim();
     let is_json = essence.eq_ignore_ascii_case("application/json")
         || (essence.len() > 5 && essence.to_ascii_lowercase().ends_with("+json"));
     if is_json {
@@ -43,13 +48,18 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     }
     let detail = match given {
         None => "the request has no Content-Type; send `Content-Type: application/json`".to_owned(),
-        Some(_) => "the body is not declared as JSON; send `Content-Type: application/json`".to_owned(),
+        Some(_) => {
+            "the body is not declared as JSON; send `Content-Type: application/json`".to_owned()
+        }
     };
     Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
 async fn whole_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    let declared = request
+        .headers()
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
@@ -58,7 +68,10 @@ async fn whole_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
         Err(error) => {
             tracing::debug!(error, "body was cut short");
-            Err(Problem::new(&codes::BAD_BODY, "the body could not be read to its end; send it again"))
+            Err(Problem::new(
+                &codes::BAD_BODY,
+                "the body could not be read to its end; send it again",
+            ))
         }
     }
 }
@@ -91,7 +104,11 @@ fn malformed(bytes: &[u8], error: &SyntaxError) -> Problem {
     let detail = if bytes.is_empty() {
         "the body is empty; send a JSON object".to_owned()
     } else {
-        let SyntaxError { line, column, message } = error;
+        let SyntaxError {
+            line,
+            column,
+            message,
+        } = error;
         format!("the body is not JSON: {message}, at line {line}, column {column}")
     };
     Problem::new(&codes::MALFORMED_JSON, detail)

@@ -38,7 +38,8 @@ impl Findings {
     pub(crate) fn into_vec(mut self) -> Vec<Finding> {
         if self.unlisted > 0 {
             let message = format!("{} more findings are not listed", self.unlisted);
-            self.listed.push(Finding::new("", "too_many_findings", message));
+            self.listed
+                .push(Finding::new("", "too_many_findings", message));
         }
         self.listed
     }
@@ -58,7 +59,11 @@ impl Pointer<'_> {
         match self {
             Self::Root => String::new(),
             Self::Key(parent, key) => {
-                format!("{}/{}", parent.text(), shortened(key).replace('~', "~0").replace('/', "~1"))
+                format!(
+                    "{}/{}",
+                    parent.text(),
+                    shortened(key).replace('~', "~0").replace('/', "~1")
+                )
             }
             Self::Index(parent, index) => format!("{}/{index}", parent.text()),
         }
@@ -75,10 +80,20 @@ pub(crate) fn check(value: &Value, rules: &Rules, at: Pointer<'_>, findings: &mu
         return check_alternatives(value, rules, at, findings);
     }
     if !rules.types.is_empty() && !rules.types.iter().any(|kind| is_kind(value, *kind)) {
-        return note(findings, at, "wrong_type", format!("expected {}, got {}", expected(rules), kind_name(value)));
+        return note(
+            findings,
+            at,
+            "wrong_type",
+            format!("expected {}, got {}", expected(rules), kind_name(value)),
+        );
     }
     if !rules.one_of_values.is_empty() && !rules.one_of_values.contains(value) {
-        return note(findings, at, "not_one_of", format!("expected one of {}", listed(&rules.one_of_values)));
+        return note(
+            findings,
+            at,
+            "not_one_of",
+            format!("expected one of {}", listed(&rules.one_of_values)),
+        );
     }
     match value {
         Value::Number(number) => check_number(number, rules, at, findings),
@@ -108,16 +123,39 @@ fn check_alternatives(value: &Value, rules: &Rules, at: Pointer<'_>, findings: &
         }
     }
     match nearest {
-        Some(found) => found.into_vec().into_iter().for_each(|finding| findings.push(finding)),
-        None => note(findings, at, "wrong_type", format!("expected {}, got {}", expected(rules), kind_name(value))),
+        Some(found) => found
+            .into_vec()
+            .into_iter()
+            .for_each(|finding| findings.push(finding)),
+        None => note(
+            findings,
+            at,
+            "wrong_type",
+            format!("expected {}, got {}", expected(rules), kind_name(value)),
+        ),
     }
 }
 
-fn check_number(number: &serde_json::Number, rules: &Rules, at: Pointer<'_>, findings: &mut Findings) {
+fn check_number(
+    number: &serde_json::Number,
+    rules: &Rules,
+    at: Pointer<'_>,
+    findings: &mut Findings,
+) {
     let Some(value) = number.as_f64() else { return };
     match (rules.minimum, rules.maximum) {
-        (Some(minimum), _) if value < minimum => note(findings, at, "too_small", range(rules)),
-        (_, Some(maximum)) if value > maximum => note(findings, at, "too_large", range(rules)),
+        (Some(minimum), _) if value < minimum => note(
+            findings,
+            at,
+            "too_small",
+            format!("{}, got {number}", range(rules)),
+        ),
+        (_, Some(maximum)) if value > maximum => note(
+            findings,
+            at,
+            "too_large",
+            format!("{}, got {number}", range(rules)),
+        ),
         _ => {}
     }
 }
@@ -132,18 +170,35 @@ fn range(rules: &Rules) -> String {
 }
 
 fn check_text(text: &str, rules: &Rules, at: Pointer<'_>, findings: &mut Findings) {
-    check_size(text.chars().count(), (rules.min_length, rules.max_length), "characters", at, findings);
+    check_size(
+        text.chars().count(),
+        (rules.min_length, rules.max_length),
+        "characters",
+        at,
+        findings,
+    );
     match rules.format {
         Some(Format::Uuid) if !is_uuid(text) => note(findings, at, "bad_format", "expected a UUID"),
         Some(Format::DateTime) if text.parse::<jiff::Timestamp>().is_err() => {
-            note(findings, at, "bad_format", "expected a time such as 2030-01-31T12:00:00Z (RFC 3339)");
+            note(
+                findings,
+                at,
+                "bad_format",
+                "expected a time such as 2030-01-31T12:00:00Z (RFC 3339)",
+            );
         }
         _ => {}
     }
 }
 
 fn check_items(items: &[Value], rules: &Rules, at: Pointer<'_>, findings: &mut Findings) {
-    check_size(items.len(), (rules.min_items, rules.max_items), "items", at, findings);
+    check_size(
+        items.len(),
+        (rules.min_items, rules.max_items),
+        "items",
+        at,
+        findings,
+    );
     let Some(rules) = &rules.items else { return };
     for (index, item) in items.iter().enumerate() {
         check(item, rules, Pointer::Index(&at, index), findings);
@@ -158,18 +213,48 @@ fn check_size(
     findings: &mut Findings,
 ) {
     if let Some(minimum) = minimum.filter(|minimum| size < *minimum) {
-        note(findings, at, "too_short", format!("expected at least {minimum} {unit}, got {size}"));
+        note(
+            findings,
+            at,
+            "too_short",
+            format!("expected at least {minimum} {unit}, got {size}"),
+        );
     }
     if let Some(maximum) = maximum.filter(|maximum| size > *maximum) {
-        note(findings, at, "too_long", format!("expected at most {maximum} {unit}, got {size}"));
+        note(
+            findings,
+            at,
+            "too_long",
+            format!("expected at most {maximum} {unit}, got {size}"),
+        );
     }
 }
 
-fn check_fields(fields: &Map<String, Value>, rules: &Rules, at: Pointer<'_>, findings: &mut Findings) {
-    for name in rules.required.iter().filter(|name| !fields.contains_key(*name)) {
-        note(findings, Pointer::Key(&at, name), "missing", "the field is required");
+fn check_fields(
+    fields: &Map<String, Value>,
+    rules: &Rules,
+    at: Pointer<'_>,
+    findings: &mut Findings,
+) {
+    for name in rules
+        .required
+        .iter()
+        .filter(|name| !fields.contains_key(*name))
+    {
+        note(
+            findings,
+            Pointer::Key(&at, name),
+            "missing",
+            "the field is required",
+        );
     }
-    check_size(fields.len(), (None, rules.max_properties), "entries", at, findings);
+    check_size(
+        fields.len(),
+        (None, rules.max_properties),
+        "entries",
+        at,
+        findings,
+    );
     for (name, value) in fields {
         let here = Pointer::Key(&at, name);
         match (rules.properties.get(name), &rules.others) {
@@ -185,8 +270,12 @@ fn check_fields(fields: &Map<String, Value>, rules: &Rules, at: Pointer<'_>, fin
 pub(crate) fn unknown(name: &str, rules: &Rules) -> String {
     let mut message = "there is no such field".to_owned();
     let short = shortened(name);
-    let nearest = rules.properties.keys().min_by_key(|known| strsim::damerau_levenshtein(known, &short));
-    let is_near = |known: &&String| strsim::damerau_levenshtein(known, &short) <= 2.max(known.len() / 3);
+    let nearest = rules
+        .properties
+        .keys()
+        .min_by_key(|known| strsim::damerau_levenshtein(known, &short));
+    let is_near =
+        |known: &&String| strsim::damerau_levenshtein(known, &short) <= 2.max(known.len() / 3);
     let told = match nearest.filter(is_near) {
         Some(known) => write!(message, "; did you mean `{known}`?"),
         None if rules.properties.is_empty() => write!(message, "; none is expected"),
@@ -222,13 +311,22 @@ fn is_kind(value: &Value, kind: Kind) -> bool {
 
 fn expected(rules: &Rules) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for kind in rules.any_of.iter().flat_map(|part| &part.types).chain(&rules.types) {
+    for kind in rules
+        .any_of
+        .iter()
+        .flat_map(|part| &part.types)
+        .chain(&rules.types)
+    {
         let name = type_name(*kind);
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    if names.is_empty() { "another value".to_owned() } else { names.join(" or ") }
+    if names.is_empty() {
+        "another value".to_owned()
+    } else {
+        names.join(" or ")
+    }
 }
 
 fn type_name(kind: Kind) -> &'static str {
@@ -264,5 +362,7 @@ fn listed(values: &[Value]) -> String {
 }
 
 fn shown(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| format!("`{text}`"))
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), |text| format!("`{text}`"))
 }

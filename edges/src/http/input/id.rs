@@ -16,7 +16,9 @@ impl<S: Send + Sync> FromRequestParts<S> for PathId {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let refused = || Problem::new(&codes::BAD_ID, "the id in the path is not a UUID");
-        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| refused())?;
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| refused())?;
         text.parse().map(Self).map_err(|_| refused())
     }
 }

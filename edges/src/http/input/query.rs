@@ -48,7 +48,11 @@ pub(crate) fn parse<T: DeserializeOwned + IntoParams + 'static>(query: &str) -> 
     for (name, text) in pairs(query) {
         if fields.contains_key(&name) {
             let at = Pointer::Key(&Pointer::Root, &name).text();
-            findings.push(Finding::new(at, "duplicate", "the parameter is given twice"));
+            findings.push(Finding::new(
+                at,
+                "duplicate",
+                "the parameter is given twice",
+            ));
             continue;
         }
         let value = value(text, rules.properties.get(&name));
@@ -63,7 +67,11 @@ pub(crate) fn parse<T: DeserializeOwned + IntoParams + 'static>(query: &str) -> 
 }
 
 fn pairs(query: &str) -> Vec<(String, String)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(pair).collect()
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(pair)
+        .collect()
 }
 
 fn pair(pair: &str) -> (String, String) {
@@ -80,7 +88,9 @@ fn decoded(text: &str) -> String {
         rest = tail;
         match (*first, tail) {
             (b'+', _) => bytes.push(b' '),
-            (b'%', [high, low, tail @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+            (b'%', [high, low, tail @ ..])
+                if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() =>
+            {
                 bytes.push(nibble(*high) << 4 | nibble(*low));
                 rest = tail;
             }
@@ -100,7 +110,9 @@ fn nibble(digit: u8) -> u8 {
 
 /// The value that a parameter's text stands for; text of another form stays text, and the check then refuses it.
 fn value(text: String, rules: Option<&Rules>) -> Value {
-    let Some(rules) = rules else { return Value::String(text) };
+    let Some(rules) = rules else {
+        return Value::String(text);
+    };
     let is_number = rules.allows(Kind::Integer) || rules.allows(Kind::Number);
     if is_number && let Ok(Value::Number(number)) = serde_json::from_str(&text) {
         return Value::Number(number);
@@ -119,13 +131,22 @@ fn rules_of<T: IntoParams + 'static>() -> Arc<Rules> {
     if let Some(rules) = CACHE.get(&id) {
         return Arc::clone(&rules);
     }
-    let mut rules = Rules { types: vec![Kind::Object], others: Others::Refused, ..Rules::default() };
+    let mut rules = Rules {
+        types: vec![Kind::Object],
+        others: Others::Refused,
+        ..Rules::default()
+    };
     for parameter in T::into_params(|| Some(ParameterIn::Query)) {
         if parameter.required == Required::True {
             rules.required.push(parameter.name.clone());
         }
-        let schema = parameter.schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
-        rules.properties.insert(parameter.name, Rules::of_schema(&schema));
+        let schema = parameter
+            .schema
+            .and_then(|schema| serde_json::to_value(schema).ok())
+            .unwrap_or_default();
+        rules
+            .properties
+            .insert(parameter.name, Rules::of_schema(&schema));
     }
     let rules = Arc::new(rules);
     CACHE.insert(id, Arc::clone(&rules));

@@ -27,7 +27,10 @@ pub(crate) struct SyntaxError {
 pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Findings), SyntaxError> {
     let findings = RefCell::new(Findings::default());
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let reader = Reader { at: &Pointer::Root, findings: &findings };
+    let reader = Reader {
+        at: &Pointer::Root,
+        findings: &findings,
+    };
     let value = reader
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
@@ -41,7 +44,11 @@ pub(crate) fn read(bytes: &[u8]) -> Result<(Value, Findings), SyntaxError> {
 
 /// serde_json ends its messages with " at line L column C", which is told apart from the message here.
 fn without_position(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
+    message
+        .split(" at line ")
+        .next()
+        .unwrap_or(message)
+        .to_owned()
 }
 
 #[derive(Clone, Copy)]
@@ -97,7 +104,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut items = Vec::new();
         loop {
             let at = Pointer::Index(self.at, items.len());
-            let reader = Reader { at: &at, findings: self.findings };
+            let reader = Reader {
+                at: &at,
+                findings: self.findings,
+            };
             match seq.next_element_seed(reader)? {
                 Some(item) => items.push(item),
                 None => return Ok(Value::Array(items)),
@@ -109,7 +119,10 @@ impl<'de> Visitor<'de> for Reader<'_> {
         let mut fields = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             let at = Pointer::Key(self.at, &key);
-            let value = map.next_value_seed(Reader { at: &at, findings: self.findings })?;
+            let value = map.next_value_seed(Reader {
+                at: &at,
+                findings: self.findings,
+            })?;
             if fields.contains_key(&key) {
                 let finding = Finding::new(at.text(), "duplicate", "the field is given twice");
                 self.findings.borrow_mut().push(finding);

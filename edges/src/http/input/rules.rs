@@ -85,14 +85,22 @@ impl Rules {
             .filter_map(|(name, schema)| Some((name, serde_json::to_value(schema).ok()?)))
             .collect();
         let schema = serde_json::to_value(T::schema()).unwrap_or_default();
-        let rules = Arc::new(Compiler { definitions: &definitions }.rules(&schema, 0));
+        let rules = Arc::new(
+            Compiler {
+                definitions: &definitions,
+            }
+            .rules(&schema, 0),
+        );
         CACHE.insert(id, Arc::clone(&rules));
         rules
     }
 
     /// The rules of a schema that refers to no other.
     pub(crate) fn of_schema(schema: &Value) -> Self {
-        Compiler { definitions: &BTreeMap::new() }.rules(schema, 0)
+        Compiler {
+            definitions: &BTreeMap::new(),
+        }
+        .rules(schema, 0)
     }
 
     /// Whether a value of this type is allowed.
@@ -125,10 +133,15 @@ impl Compiler<'_> {
             max_items: count(schema, "maxItems"),
             max_properties: count(schema, "maxProperties"),
             format: format(schema),
-            required: list(schema, "required").iter().filter_map(|name| Some(name.as_str()?.to_owned())).collect(),
+            required: list(schema, "required")
+                .iter()
+                .filter_map(|name| Some(name.as_str()?.to_owned()))
+                .collect(),
             properties: self.properties(schema, depth),
             others: self.others(schema, depth),
-            items: schema.get("items").map(|items| Box::new(self.rules(items, depth + 1))),
+            items: schema
+                .get("items")
+                .map(|items| Box::new(self.rules(items, depth + 1))),
         };
         for part in list(schema, "allOf") {
             rules.join(self.rules(part, depth + 1));
@@ -177,11 +190,17 @@ impl Rules {
 }
 
 fn list<'a>(schema: &'a Value, key: &str) -> &'a [Value] {
-    schema.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    schema
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn count(schema: &Value, key: &str) -> Option<usize> {
-    schema.get(key).and_then(Value::as_u64).and_then(|count| usize::try_from(count).ok())
+    schema
+        .get(key)
+        .and_then(Value::as_u64)
+        .and_then(|count| usize::try_from(count).ok())
 }
 
 fn format(schema: &Value) -> Option<Format> {
@@ -195,7 +214,10 @@ fn format(schema: &Value) -> Option<Format> {
 fn types(schema: &Value) -> Vec<Kind> {
     match schema.get("type") {
         Some(Value::String(name)) => kind(name).into_iter().collect(),
-        Some(Value::Array(names)) => names.iter().filter_map(|name| kind(name.as_str()?)).collect(),
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(|name| kind(name.as_str()?))
+            .collect(),
         _ => Vec::new(),
     }
 }

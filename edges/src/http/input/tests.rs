@@ -59,7 +59,11 @@ struct Asked {
 
 /// Pointer and code of each finding, in order.
 fn findings_of(problem: &Problem) -> Vec<(String, String)> {
-    problem.findings().iter().map(|finding| (finding.pointer.clone(), finding.code.clone())).collect()
+    problem
+        .findings()
+        .iter()
+        .map(|finding| (finding.pointer.clone(), finding.code.clone()))
+        .collect()
 }
 
 fn refused(body: &Value) -> Vec<(String, String)> {
@@ -67,7 +71,10 @@ fn refused(body: &Value) -> Vec<(String, String)> {
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected.iter().map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned())).collect()
+    expected
+        .iter()
+        .map(|(pointer, code)| ((*pointer).to_owned(), (*code).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -116,32 +123,72 @@ fn all_findings_come_at_once() {
 
 #[test]
 fn bounds_are_checked_on_both_sides() {
-    for (cols, code) in [(json!(0), "too_small"), (json!(-1), "too_small"), (json!(100_000), "too_large")] {
+    for (cols, code) in [
+        (json!(0), "too_small"),
+        (json!(-1), "too_small"),
+        (json!(100_000), "too_large"),
+    ] {
         assert_eq!(refused(&json!({ "cols": cols })), pairs(&[("/cols", code)]));
     }
-    for cols in [json!(80.5), json!(null), json!([80]), json!({}), json!(true), json!("80")] {
-        assert_eq!(refused(&json!({ "cols": cols })), pairs(&[("/cols", "wrong_type")]));
+    for cols in [
+        json!(80.5),
+        json!(null),
+        json!([80]),
+        json!({}),
+        json!(true),
+        json!("80"),
+    ] {
+        assert_eq!(
+            refused(&json!({ "cols": cols })),
+            pairs(&[("/cols", "wrong_type")])
+        );
     }
-    assert_eq!(refused(&json!({ "cols": 1e30 })), pairs(&[("/cols", "wrong_type")]));
-    assert_eq!(refused(&json!({"cols": 1, "name": "123456789"})), pairs(&[("/name", "too_long")]));
+    assert_eq!(
+        refused(&json!({ "cols": 1e30 })),
+        pairs(&[("/cols", "wrong_type")])
+    );
+    assert_eq!(
+        refused(&json!({"cols": 1, "name": "123456789"})),
+        pairs(&[("/name", "too_long")])
+    );
     let lines = vec![json!({"text": "", "is_bold": false}); 4];
-    assert_eq!(refused(&json!({"cols": 1, "lines": lines})), pairs(&[("/lines", "too_long")]));
+    assert_eq!(
+        refused(&json!({"cols": 1, "lines": lines})),
+        pairs(&[("/lines", "too_long")])
+    );
 }
 
 #[test]
 fn other_values_than_objects_are_refused() {
     for body in ["null", "1", "[]", "\"x\"", "true"] {
         let problem = parse::<Order>(body.as_bytes()).expect_err(body);
-        assert_eq!(findings_of(&problem), pairs(&[("", "wrong_type")]), "{body}");
+        assert_eq!(
+            findings_of(&problem),
+            pairs(&[("", "wrong_type")]),
+            "{body}"
+        );
     }
 }
 
 #[test]
 fn names_that_were_meant_are_told() {
-    let problem = parse::<Order>(br#"{"cols": 1, "nmae": "x", "zzzzzzzz": 1}"#).expect_err("unknown names");
-    let messages: Vec<&str> = problem.findings().iter().map(|finding| finding.message.as_str()).collect();
-    assert_eq!(messages.first(), Some(&"there is no such field; did you mean `name`?"));
-    assert!(messages.get(1).is_some_and(|message| message.contains("known are at, colour, cols")), "{messages:?}");
+    let problem =
+        parse::<Order>(br#"{"cols": 1, "nmae": "x", "zzzzzzzz": 1}"#).expect_err("unknown names");
+    let messages: Vec<&str> = problem
+        .findings()
+        .iter()
+        .map(|finding| finding.message.as_str())
+        .collect();
+    assert_eq!(
+        messages.first(),
+        Some(&"there is no such field; did you mean `name`?")
+    );
+    assert!(
+        messages
+            .get(1)
+            .is_some_and(|message| message.contains("known are at, colour, cols")),
+        "{messages:?}"
+    );
 }
 
 #[test]
@@ -150,7 +197,11 @@ fn repeated_keys_are_found_at_any_depth() {
     let problem = parse::<Order>(body).expect_err("repeated keys");
     assert_eq!(
         findings_of(&problem),
-        pairs(&[("/cols", "duplicate"), ("/env/A", "duplicate"), ("/lines/0/text", "duplicate")])
+        pairs(&[
+            ("/cols", "duplicate"),
+            ("/env/A", "duplicate"),
+            ("/lines/0/text", "duplicate")
+        ])
     );
 }
 
@@ -166,38 +217,82 @@ fn broken_json_is_told_with_its_place() {
         ("\u{feff}{}", "line 1"),
     ] {
         let problem = parse::<Order>(body.as_bytes()).expect_err(body);
-        assert_eq!((problem.status().as_u16(), problem.code()), (400, "http.malformed_json"), "{body}");
-        assert!(problem.detail().contains(place), "{body}: {}", problem.detail());
+        assert_eq!(
+            (problem.status().as_u16(), problem.code()),
+            (400, "http.malformed_json"),
+            "{body}"
+        );
+        assert!(
+            problem.detail().contains(place),
+            "{body}: {}",
+            problem.detail()
+        );
     }
-    assert_eq!(parse::<Order>(b"{\"cols\": \"\xff\"}").expect_err("no UTF-8").status().as_u16(), 400);
+    assert_eq!(
+        parse::<Order>(b"{\"cols\": \"\xff\"}")
+            .expect_err("no UTF-8")
+            .status()
+            .as_u16(),
+        400
+    );
     let deep = "[".repeat(100_000);
-    assert_eq!(parse::<Order>(deep.as_bytes()).expect_err("too deep").status().as_u16(), 400);
+    assert_eq!(
+        parse::<Order>(deep.as_bytes())
+            .expect_err("too deep")
+            .status()
+            .as_u16(),
+        400
+    );
 }
 
 #[test]
 fn the_answer_to_bad_input_stays_small() {
-    let many: BTreeMap<String, u32> = (0..10_000).map(|number| (format!("field_{number}"), 1)).collect();
+    let many: BTreeMap<String, u32> = (0..10_000)
+        .map(|number| (format!("field_{number}"), 1))
+        .collect();
     let problem = parse::<Order>(json!(many).to_string().as_bytes()).expect_err("unknown names");
     assert_eq!(problem.findings().len(), 65);
-    assert_eq!(problem.findings().last().map(|finding| finding.code.as_str()), Some("too_many_findings"));
+    assert_eq!(
+        problem
+            .findings()
+            .last()
+            .map(|finding| finding.code.as_str()),
+        Some("too_many_findings")
+    );
     let long = json!({"cols": 1, "x".repeat(100_000): 1});
     let problem = parse::<Order>(long.to_string().as_bytes()).expect_err("a long name");
-    assert!(problem.findings().iter().all(|finding| finding.pointer.len() < 100));
+    assert!(
+        problem
+            .findings()
+            .iter()
+            .all(|finding| finding.pointer.len() < 100)
+    );
 }
 
 #[test]
 fn pointers_escape_what_rfc_6901_escapes() {
     let (odd, root) = ("a/b~c", Pointer::Root);
-    assert_eq!(Pointer::Index(&Pointer::Key(&root, odd), 3).text(), "/a~1b~0c/3");
+    assert_eq!(
+        Pointer::Index(&Pointer::Key(&root, odd), 3).text(),
+        "/a~1b~0c/3"
+    );
 }
 
 #[test]
 fn queries_are_held_to_the_same_rules() {
     let read: Asked = query::parse("limit=20&path=%2Fa+b&all=true").expect("right");
-    assert_eq!(read, Asked { limit: Some(20), path: Some("/a b".to_owned()), all: Some(true) });
+    assert_eq!(
+        read,
+        Asked {
+            limit: Some(20),
+            path: Some("/a b".to_owned()),
+            all: Some(true)
+        }
+    );
     assert!(query::parse::<Asked>("").is_ok());
     assert!(query::parse::<Asked>("&&").is_ok());
-    let problem = query::parse::<Asked>("limit=many&path=too+long&all=1&limt=3&all=2").expect_err("bad");
+    let problem =
+        query::parse::<Asked>("limit=many&path=too+long&all=1&limt=3&all=2").expect_err("bad");
     let mut found = findings_of(&problem);
     found.sort();
     assert_eq!(
@@ -210,7 +305,12 @@ fn queries_are_held_to_the_same_rules() {
             ("/path", "too_long"),
         ])
     );
-    for (text, code) in [("limit=0", "too_small"), ("limit=201", "too_large"), ("limit=1.5", "wrong_type"), ("limit=", "wrong_type")] {
+    for (text, code) in [
+        ("limit=0", "too_small"),
+        ("limit=201", "too_large"),
+        ("limit=1.5", "wrong_type"),
+        ("limit=", "wrong_type"),
+    ] {
         let problem = query::parse::<Asked>(text).expect_err(text);
         assert_eq!(findings_of(&problem), pairs(&[("/limit", code)]), "{text}");
     }
@@ -226,8 +326,10 @@ fn any_json() -> impl Strategy<Value = Value> {
     ];
     leaf.prop_recursive(4, 48, 6, |inner| {
         let name = prop_oneof![
-            prop::sample::select(vec!["cols", "name", "env", "lines", "colour", "id", "at", "ratio", "text", "is_bold"])
-                .prop_map(str::to_owned),
+            prop::sample::select(vec![
+                "cols", "name", "env", "lines", "colour", "id", "at", "ratio", "text", "is_bold"
+            ])
+            .prop_map(str::to_owned),
             ".{0,6}",
         ];
         prop_oneof![

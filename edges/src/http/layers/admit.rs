@@ -20,7 +20,10 @@ const GRACE: Duration = Duration::from_millis(200);
 
 /// The layer.
 pub(super) async fn admit(State(edge): State<AppState>, request: Request, next: Next) -> Response {
-    let is_probe = request.extensions().get::<RouteId>().is_some_and(|id| id.route().is_probe);
+    let is_probe = request
+        .extensions()
+        .get::<RouteId>()
+        .is_some_and(|id| id.route().is_probe);
     if is_probe {
         return within_deadline(&edge, request, next).await;
     }
@@ -30,7 +33,9 @@ pub(super) async fn admit(State(edge): State<AppState>, request: Request, next: 
     let Ok(_place) = edge.places.try_acquire() else {
         edge.meters.shed();
         let detail = "too many requests are in flight; try again";
-        return Problem::new(&codes::OVERLOADED, detail).retry_after(Duration::from_secs(1)).into_response();
+        return Problem::new(&codes::OVERLOADED, detail)
+            .retry_after(Duration::from_secs(1))
+            .into_response();
     };
     let _in_flight = edge.drain.begin();
     within_deadline(&edge, request, next).await
@@ -43,15 +48,19 @@ fn stopping(version: Version) -> Response {
     if version >= Version::HTTP_2 {
         return problem.into_response();
     }
-    problem.with_header(header::CONNECTION, HeaderValue::from_static("close")).into_response()
+    problem
+        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
+        .into_response()
 }
 
 async fn within_deadline(edge: &AppState, request: Request, next: Next) -> Response {
     let deadline = Instant::now() + edge.limits.request_timeout;
     let answered = supervisor::with_deadline(deadline, next.run(request));
-    timeout_at(deadline + GRACE, answered).await.unwrap_or_else(|_| {
-        let seconds = edge.limits.request_timeout.as_secs_f64();
-        let detail = format!("no answer within {seconds} s; the request may have taken effect");
-        Problem::new(&codes::DEADLINE, detail).into_response()
-    })
+    timeout_at(deadline + GRACE, answered)
+        .await
+        .unwrap_or_else(|_| {
+            let seconds = edge.limits.request_timeout.as_secs_f64();
+            let detail = format!("no answer within {seconds} s; the request may have taken effect");
+            Problem::new(&codes::DEADLINE, detail).into_response()
+        })
 }

@@ -13,7 +13,11 @@ use crate::http::routes::{Needs, RouteId, TABLE};
 use crate::http::state::AppState;
 
 /// The layer.
-pub(super) async fn authorize(State(edge): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn authorize(
+    State(edge): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (mut parts, body) = request.into_parts();
     match admitted(&edge, &parts).await {
         Ok(Some(caller)) => {
@@ -45,14 +49,16 @@ fn needs_of(request: &Parts) -> Result<Needs, Problem> {
         return Ok(id.route().needs);
     }
     match request.extensions.get::<MatchedPath>() {
-        Some(path) if !TABLE.iter().any(|route| route.path == path.as_str()) => {
-            Err(Problem::internal("a route is not in the table of permissions"))
-        }
+        Some(path) if !TABLE.iter().any(|route| route.path == path.as_str()) => Err(
+            Problem::internal("a route is not in the table of permissions"),
+        ),
         _ => Ok(Needs::SignedIn),
     }
 }
 
 fn peer_of(request: &Parts) -> Result<Peer, Problem> {
     let connection = request.extensions.get::<Connection>();
-    connection.map(|connection| connection.peer).ok_or_else(|| Problem::internal("a request came over no connection"))
+    connection
+        .map(|connection| connection.peer)
+        .ok_or_else(|| Problem::internal("a request came over no connection"))
 }

@@ -20,9 +20,16 @@ pub(super) async fn guard(State(edge): State<AppState>, request: Request, next: 
 }
 
 fn examine(edge: &AppState, request: &Request) -> Result<(), Problem> {
-    let host = Host::of_request(request.uri(), request.headers())
-        .ok_or_else(|| Problem::new(&codes::BAD_HOST, "send exactly one Host header that names a host"))?;
-    let is_local = request.extensions().get::<Connection>().is_some_and(|connection| connection.peer.is_local());
+    let host = Host::of_request(request.uri(), request.headers()).ok_or_else(|| {
+        Problem::new(
+            &codes::BAD_HOST,
+            "send exactly one Host header that names a host",
+        )
+    })?;
+    let is_local = request
+        .extensions()
+        .get::<Connection>()
+        .is_some_and(|connection| connection.peer.is_local());
     if edge.is_loopback_only && !is_local && !is_served(edge, &host) {
         let detail = "this server listens on loopback only and is not known by that host name";
         return Err(Problem::new(&codes::UNKNOWN_HOST, detail));
@@ -42,7 +49,10 @@ fn examine(edge: &AppState, request: &Request) -> Result<(), Problem> {
 
 fn is_served(edge: &AppState, host: &Host) -> bool {
     let allowed = &edge.limits.allowed_origins;
-    host.is_loopback_name() || allowed.iter().any(|origin| host_of_origin(origin).as_deref() == Some(host.name()))
+    host.is_loopback_name()
+        || allowed
+            .iter()
+            .any(|origin| host_of_origin(origin).as_deref() == Some(host.name()))
 }
 
 /// A plain read: the browser itself keeps a foreign page from seeing the answer.
@@ -51,5 +61,7 @@ fn is_harmless(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 fn is_ours(origin: &http::HeaderValue, host: &Host, allowed: &[String]) -> bool {
-    origin.to_str().is_ok_and(|origin| is_own(origin, host, allowed))
+    origin
+        .to_str()
+        .is_ok_and(|origin| is_own(origin, host, allowed))
 }

@@ -11,8 +11,15 @@ use crate::http::routes::RouteId;
 use crate::http::state::AppState;
 
 /// The layer.
-pub(super) async fn negotiate(State(edge): State<AppState>, request: Request, next: Next) -> Response {
-    let offered = request.extensions().get::<RouteId>().map(|id| edge.documents.media_types(*id));
+pub(super) async fn negotiate(
+    State(edge): State<AppState>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let offered = request
+        .extensions()
+        .get::<RouteId>()
+        .map(|id| edge.documents.media_types(*id));
     match offered {
         Some(offered) if !accepts(request.headers(), offered) => {
             let detail = format!("this route answers with {}", offered.join(" or "));
@@ -24,7 +31,11 @@ pub(super) async fn negotiate(State(edge): State<AppState>, request: Request, ne
 
 /// Whether any of the offered types is acceptable. Nothing offered means an answer without a body.
 fn accepts(headers: &HeaderMap, offered: &[String]) -> bool {
-    let mut given = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).peekable();
+    let mut given = headers
+        .get_all(header::ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .peekable();
     if offered.is_empty() || given.peek().is_none() {
         return true;
     }
@@ -37,13 +48,25 @@ fn accepts(headers: &HeaderMap, offered: &[String]) -> bool {
 
 /// `q=0`, however it is written.
 fn is_refusal(parameter: &str) -> bool {
-    let weight = parameter.trim().strip_prefix("q=").or_else(|| parameter.trim().strip_prefix("Q="));
-    weight.is_some_and(|weight| weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0))
+    let weight = parameter
+        .trim()
+        .strip_prefix("q=")
+        .or_else(|| parameter.trim().strip_prefix("Q="));
+    weight.is_some_and(|weight| {
+        weight
+            .trim()
+            .parse::<f32>()
+            .is_ok_and(|weight| weight <= 0.0)
+    })
 }
 
 fn covers(range: &str, offer: &str) -> bool {
     let kind = offer.split('/').next().unwrap_or_default();
-    range == "*/*" || range.eq_ignore_ascii_case(offer) || range.strip_suffix("/*").is_some_and(|range| range.eq_ignore_ascii_case(kind))
+    range == "*/*"
+        || range.eq_ignore_ascii_case(offer)
+        || range
+            .strip_suffix("/*")
+            .is_some_and(|range| range.eq_ignore_ascii_case(kind))
 }
 
 #[cfg(test)]

@@ -31,13 +31,19 @@ pub(crate) struct RequestId(pub Arc<str>);
 impl RequestId {
     /// The id that the client sent, if it is one that can go into a log and a header as it is; else a new one.
     fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| is_id(text));
+        let given = headers
+            .get(REQUEST_ID)
+            .and_then(|value| value.to_str().ok())
+            .filter(|text| is_id(text));
         Self(given.map_or_else(|| Id::generate().to_string().into(), Into::into))
     }
 }
 
 fn is_id(text: &str) -> bool {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'=' | b'+');
+    let is_plain = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'_' | b'.' | b':' | b'/' | b'=' | b'+')
+    };
     (1..=MAX_ID_CHARS).contains(&text.len()) && text.bytes().all(is_plain)
 }
 
@@ -51,7 +57,11 @@ struct Told {
 }
 
 /// The layer.
-pub(super) async fn observe(State(edge): State<AppState>, mut request: Request, next: Next) -> Response {
+pub(super) async fn observe(
+    State(edge): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = RequestId::of(request.headers());
     let trace = TraceContext::of(request.headers());
     let told = Told::of(&request);
@@ -67,13 +77,17 @@ pub(super) async fn observe(State(edge): State<AppState>, mut request: Request, 
         request.extensions_mut().insert(route);
     }
     let running = edge.meters.begin();
-    let answer = AssertUnwindSafe(next.run(request)).catch_unwind().instrument(span.clone()).await;
+    let answer = AssertUnwindSafe(next.run(request))
+        .catch_unwind()
+        .instrument(span.clone())
+        .await;
     drop(running);
     let _entered = span.enter();
     let response = answer.unwrap_or_else(|panic| of_panic(&*panic));
     let mut response = problem::render(response, &id.0);
     finish(response.headers_mut(), &id);
-    edge.meters.record(told.route, response.status(), told.started.elapsed());
+    edge.meters
+        .record(told.route, response.status(), told.started.elapsed());
     told.log(response.status());
     response
 }
@@ -93,7 +107,9 @@ impl Told {
 
     /// One line a request; never the query string, which may carry what should not be kept.
     fn log(&self, status: StatusCode) {
-        let Self { method, path, peer, .. } = self;
+        let Self {
+            method, path, peer, ..
+        } = self;
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         let status = status.as_u16();
         if self.route.is_some_and(|id| id.route().is_probe) {
@@ -106,7 +122,9 @@ impl Told {
 
 fn of_panic(panic: &(dyn Any + Send)) -> Response {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "not a text".to_owned());
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "not a text".to_owned());
     tracing::error!(panic = text, "a handler panicked");
     let detail = "something went wrong on the server; the log has it under this request id";
     Problem::new(&codes::INTERNAL, detail).into_response()
@@ -116,10 +134,16 @@ fn of_panic(panic: &(dyn Any + Send)) -> Response {
 fn finish(headers: &mut HeaderMap, id: &RequestId) {
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (
+            HeaderName::from_static("cross-origin-resource-policy"),
+            "same-origin",
+        ),
     ];
     for (name, value) in fixed {
         if !headers.contains_key(&name) {
@@ -147,7 +171,10 @@ mod tests {
             assert_eq!(id(bad).len(), 36, "{bad:?}");
         }
         let mut headers = HeaderMap::new();
-        headers.insert(REQUEST_ID, HeaderValue::from_str(&"x".repeat(129)).expect("ascii"));
+        headers.insert(
+            REQUEST_ID,
+            HeaderValue::from_str(&"x".repeat(129)).expect("ascii"),
+        );
         assert_eq!(RequestId::of(&headers).0.len(), 36);
     }
 }

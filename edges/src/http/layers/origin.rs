@@ -19,7 +19,10 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn of(authority: &Authority) -> Self {
-        Self { name: authority.host().to_ascii_lowercase(), port: authority.port_u16() }
+        Self {
+            name: authority.host().to_ascii_lowercase(),
+            port: authority.port_u16(),
+        }
     }
 
     /// The one host that a request names: the URI's (HTTP/2, absolute form) or the `Host` header's. None when there is
@@ -53,16 +56,23 @@ fn parse(text: &[u8]) -> Option<Host> {
 
 /// Whether a page of `origin` may act on the server that it reached as `host`.
 pub(super) fn is_own(origin: &str, host: &Host, allowed: &[String]) -> bool {
-    if allowed.iter().any(|entry| entry.trim_end_matches('/').eq_ignore_ascii_case(origin)) {
+    if allowed
+        .iter()
+        .any(|entry| entry.trim_end_matches('/').eq_ignore_ascii_case(origin))
+    {
         return true;
     }
-    let Some((scheme, rest)) = origin.split_once("://") else { return false };
+    let Some((scheme, rest)) = origin.split_once("://") else {
+        return false;
+    };
     let default_port = match scheme.to_ascii_lowercase().as_str() {
         "http" => 80,
         "https" => 443,
         _ => return false,
     };
-    let Some(from) = parse(rest.as_bytes()) else { return false };
+    let Some(from) = parse(rest.as_bytes()) else {
+        return false;
+    };
     from.name == host.name && from.port.unwrap_or(default_port) == host.port.unwrap_or(default_port)
 }
 
@@ -93,20 +103,38 @@ mod tests {
             ("http://127.0.0.1:4111", "127.0.0.1:4110", false),
             ("http://127.0.0.1", "127.0.0.1:4110", false),
             ("http://evil.example", "127.0.0.1:4110", false),
-            ("http://127.0.0.1:4110.evil.example", "127.0.0.1:4110", false),
-            ("http://127.0.0.1:4110@evil.example", "127.0.0.1:4110", false),
+            (
+                "http://127.0.0.1:4110.evil.example",
+                "127.0.0.1:4110",
+                false,
+            ),
+            (
+                "http://127.0.0.1:4110@evil.example",
+                "127.0.0.1:4110",
+                false,
+            ),
             ("https://console.example.evil", "127.0.0.1:4110", false),
             ("file://", "box", false),
             ("null", "null", false),
             ("", "box", false),
         ] {
-            assert_eq!(is_own(origin, &host(at), &allowed), is_ours, "{origin} at {at}");
+            assert_eq!(
+                is_own(origin, &host(at), &allowed),
+                is_ours,
+                "{origin} at {at}"
+            );
         }
     }
 
     #[test]
     fn names_that_dns_decides_about_are_not_loopback() {
-        for name in ["localhost", "127.0.0.1:4110", "[::1]:4110", "app.localhost", "192.168.1.2"] {
+        for name in [
+            "localhost",
+            "127.0.0.1:4110",
+            "[::1]:4110",
+            "app.localhost",
+            "192.168.1.2",
+        ] {
             assert!(host(name).is_loopback_name(), "{name}");
         }
         for name in ["rebind.example", "localhost.example", "127.0.0.1.example"] {

@@ -29,10 +29,18 @@ impl TraceContext {
         let fresh = u128::from_be_bytes(*Id::generate().as_bytes());
         let span_id = low_half(u128::from_be_bytes(*Id::generate().as_bytes()));
         match parent {
-            Some((trace_id, parent_id, is_sampled)) => {
-                Self { trace_id, parent_id: Some(parent_id), span_id, is_sampled }
-            }
-            None => Self { trace_id: fresh, parent_id: None, span_id, is_sampled: false },
+            Some((trace_id, parent_id, is_sampled)) => Self {
+                trace_id,
+                parent_id: Some(parent_id),
+                span_id,
+                is_sampled,
+            },
+            None => Self {
+                trace_id: fresh,
+                parent_id: None,
+                span_id,
+                is_sampled: false,
+            },
         }
     }
 
@@ -45,7 +53,13 @@ impl TraceContext {
 impl fmt::Display for TraceContext {
     /// As the header writes it for the next hop.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace_id, self.span_id, u8::from(self.is_sampled))
+        write!(
+            f,
+            "00-{:032x}-{:016x}-{:02x}",
+            self.trace_id,
+            self.span_id,
+            u8::from(self.is_sampled)
+        )
     }
 }
 
@@ -72,8 +86,12 @@ fn parse(text: &str) -> Option<(u128, u64, bool)> {
 
 /// Lower-case hexadecimal of exactly `digits` digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
-    let is_hex = text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
-    (text.len() == digits && is_hex).then(|| u128::from_str_radix(text, 16).ok()).flatten()
+    let is_hex = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    (text.len() == digits && is_hex)
+        .then(|| u128::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -83,9 +101,16 @@ mod tests {
     #[test]
     fn a_right_header_is_read() {
         let text = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let read = Some((0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, 0x00f0_67aa_0ba9_02b7, true));
+        let read = Some((
+            0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736,
+            0x00f0_67aa_0ba9_02b7,
+            true,
+        ));
         assert_eq!(parse(text), read);
-        assert_eq!(parse(&text.replace("00-4b", "cc-4b").replace("-01", "-01-later")), read);
+        assert_eq!(
+            parse(&text.replace("00-4b", "cc-4b").replace("-01", "-01-later")),
+            read
+        );
     }
 
     #[test]
@@ -108,12 +133,18 @@ mod tests {
 
     #[test]
     fn a_trace_is_begun_where_there_is_none() {
-        let (one, two) = (TraceContext::of(&HeaderMap::new()), TraceContext::of(&HeaderMap::new()));
+        let (one, two) = (
+            TraceContext::of(&HeaderMap::new()),
+            TraceContext::of(&HeaderMap::new()),
+        );
         assert_ne!(one.trace_id, two.trace_id);
         assert_ne!(one.span_id, two.span_id);
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", one.to_string().parse().expect("ascii"));
         let next = TraceContext::of(&headers);
-        assert_eq!((next.trace_id, next.parent_id), (one.trace_id, Some(one.span_id)));
+        assert_eq!(
+            (next.trace_id, next.parent_id),
+            (one.trace_id, Some(one.span_id))
+        );
     }
 }

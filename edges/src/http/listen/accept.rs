@@ -54,7 +54,10 @@ impl Server {
     ) -> Self {
         let streams = TaskTracker::new();
         let streams_ended = CancellationToken::new();
-        let executor = OwnedExecutor { tracker: streams.clone(), ended: streams_ended.clone() };
+        let executor = OwnedExecutor {
+            tracker: streams.clone(),
+            ended: streams_ended.clone(),
+        };
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
         let acceptor = Acceptor {
@@ -68,7 +71,14 @@ impl Server {
             connections: JoinSet::new(),
         };
         let accepting = supervisor::task::spawn(acceptor.run(listeners, stop.clone()));
-        Self { drain, stop, streams, streams_ended, accepting, connections }
+        Self {
+            drain,
+            stop,
+            streams,
+            streams_ended,
+            accepting,
+            connections,
+        }
     }
 
     /// Refuses new work from now on: no connection is accepted any more, and requests on live ones are answered 503.
@@ -181,12 +191,20 @@ impl Acceptor {
         };
         match stream.peer_cred() {
             Ok(peer) if peer.uid() == self.owner || peer.uid() == 0 => {
-                let peer = Peer::Local { uid: peer.uid(), pid: peer.pid() };
+                let peer = Peer::Local {
+                    uid: peer.uid(),
+                    pid: peer.pid(),
+                };
                 let connection = Connection::new(peer, place, Arc::clone(&self.gauges));
                 self.own(stream, connection);
             }
-            Ok(peer) => tracing::warn!(uid = peer.uid(), "another user's process refused on the control socket"),
-            Err(error) => tracing::warn!(%error, "process without credentials refused on the control socket"),
+            Ok(peer) => tracing::warn!(
+                uid = peer.uid(),
+                "another user's process refused on the control socket"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, "process without credentials refused on the control socket")
+            }
         }
     }
 
@@ -204,7 +222,10 @@ impl Acceptor {
     }
 }
 
-async fn arrival(tcp: &tokio::net::TcpListener, local: Option<&LocalListener>) -> io::Result<Arrival> {
+async fn arrival(
+    tcp: &tokio::net::TcpListener,
+    local: Option<&LocalListener>,
+) -> io::Result<Arrival> {
     let local = async {
         match local {
             Some(local) => local.listener.accept().await,

@@ -50,7 +50,14 @@ impl Drop for Lease {
 impl Connection {
     pub(super) fn new(peer: Peer, place: OwnedSemaphorePermit, gauges: Arc<ListenGauges>) -> Self {
         gauges.open(&peer).fetch_add(1, Ordering::Relaxed);
-        Self { peer, _lease: Arc::new(Lease { _place: place, peer, gauges }) }
+        Self {
+            peer,
+            _lease: Arc::new(Lease {
+                _place: place,
+                peer,
+                gauges,
+            }),
+        }
     }
 }
 
@@ -91,7 +98,11 @@ impl Protocol {
             .max_send_buf_size(256 * 1024)
             .keep_alive_interval(limits.header_timeout)
             .keep_alive_timeout(limits.header_timeout);
-        Self { builder, header_timeout: limits.header_timeout, drain: drain.clone() }
+        Self {
+            builder,
+            header_timeout: limits.header_timeout,
+            drain: drain.clone(),
+        }
     }
 
     /// Serves one connection until the client leaves, is silent for too long, or the server closes.
@@ -100,8 +111,14 @@ impl Protocol {
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Arc::new(Activity::default());
-        let service = PerConnection { router, connection, activity: Arc::clone(&activity) };
-        let serving = self.builder.serve_connection_with_upgrades(TokioIo::new(io), service);
+        let service = PerConnection {
+            router,
+            connection,
+            activity: Arc::clone(&activity),
+        };
+        let serving = self
+            .builder
+            .serve_connection_with_upgrades(TokioIo::new(io), service);
         tokio::pin!(serving);
         let served = tokio::select! {
             served = serving.as_mut() => served,
@@ -192,7 +209,12 @@ impl Service<Request<Incoming>> for PerConnection {
         let answer = self.router.clone().oneshot(request);
         Box::pin(async move {
             let response = answer.await?;
-            Ok(response.map(|body| Body::new(Held { body, _running: running })))
+            Ok(response.map(|body| {
+                Body::new(Held {
+                    body,
+                    _running: running,
+                })
+            }))
         })
     }
 }
@@ -208,7 +230,10 @@ impl hyper::body::Body for Held {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 

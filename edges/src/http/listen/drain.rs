@@ -59,6 +59,8 @@ impl Drain {
 
     /// Waits until nothing is in flight, at most `limit`; tells whether it came to that.
     pub(super) async fn finished(&self, limit: Duration) -> bool {
-        tokio::time::timeout(limit, self.in_flight.wait()).await.is_ok()
+        tokio::time::timeout(limit, self.in_flight.wait())
+            .await
+            .is_ok()
     }
 }

@@ -51,7 +51,10 @@ impl Peer {
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Local { uid, pid: Some(pid) } => write!(f, "local uid={uid} pid={pid}"),
+            Self::Local {
+                uid,
+                pid: Some(pid),
+            } => write!(f, "local uid={uid} pid={pid}"),
             Self::Local { uid, pid: None } => write!(f, "local uid={uid}"),
             Self::Tcp(address) => write!(f, "{address}"),
         }
@@ -72,6 +75,10 @@ pub struct ListenGauges {
 impl ListenGauges {
     /// The count of open connections of this peer's sort.
     fn open(&self, peer: &Peer) -> &AtomicUsize {
-        if peer.is_local() { &self.local } else { &self.tcp }
+        if peer.is_local() {
+            &self.local
+        } else {
+            &self.tcp
+        }
     }
 }

@@ -18,6 +18,7 @@ where
 {
     fn execute(&self, future: F) {
         let ended = self.ended.clone();
-        self.tracker.spawn(async move { ended.run_until_cancelled_owned(future).await.map(drop) });
+        self.tracker
+            .spawn(async move { ended.run_until_cancelled_owned(future).await.map(drop) });
     }
 }

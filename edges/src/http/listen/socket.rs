@@ -77,7 +77,11 @@ impl Listeners {
             Some(path) => Some(LocalListener::bind(path).await?),
             None => None,
         };
-        Ok(Self { tcp, local, address })
+        Ok(Self {
+            tcp,
+            local,
+            address,
+        })
     }
 
     /// The TCP address that was bound, with its real port.
@@ -87,7 +91,11 @@ impl Listeners {
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     // A restarted daemon takes its port back at once, although old connections linger in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
@@ -97,7 +105,10 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 impl LocalListener {
     async fn bind(path: &Path) -> Result<Self, ListenError> {
         refuse_if_taken(path).await?;
-        let failed = |source| ListenError::Socket { path: path.to_owned(), source };
+        let failed = |source| ListenError::Socket {
+            path: path.to_owned(),
+            source,
+        };
         // No longer than the final name: a socket's path has at most 107 bytes.
         let fresh = path.with_extension("new");
         remove_stale(&fresh).map_err(failed)?;
@@ -106,7 +117,11 @@ impl LocalListener {
             .and_then(|()| fs::metadata(&fresh))
             .and_then(|metadata| fs::rename(&fresh, path).map(|()| metadata.ino()));
         match placed {
-            Ok(inode) => Ok(Self { listener, path: path.to_owned(), inode }),
+            Ok(inode) => Ok(Self {
+                listener,
+                path: path.to_owned(),
+                inode,
+            }),
             Err(source) => {
                 let _gone = fs::remove_file(&fresh);
                 Err(failed(source))
@@ -118,7 +133,8 @@ impl LocalListener {
 impl Drop for LocalListener {
     fn drop(&mut self) {
         // Only our own file: a successor may have put its socket there already.
-        let is_ours = fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode);
+        let is_ours =
+            fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode);
         if is_ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::warn!(path = %self.path.display(), %error, "socket file not removed");
         }
@@ -128,18 +144,27 @@ impl Drop for LocalListener {
 async fn refuse_if_taken(path: &Path) -> Result<(), ListenError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(ListenError::Socket { path: path.to_owned(), source }),
+        Err(source) => {
+            return Err(ListenError::Socket {
+                path: path.to_owned(),
+                source,
+            });
+        }
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(ListenError::NotASocket { path: path.to_owned() });
+            return Err(ListenError::NotASocket {
+                path: path.to_owned(),
+            });
         }
         Ok(_) => {}
     }
     match UnixStream::connect(path).await {
-        Ok(_) => Err(ListenError::SocketInUse { path: path.to_owned() }),
+        Ok(_) => Err(ListenError::SocketInUse {
+            path: path.to_owned(),
+        }),
         // A full queue means that somebody holds the socket, if slowly.
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            Err(ListenError::SocketInUse { path: path.to_owned() })
-        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(ListenError::SocketInUse {
+            path: path.to_owned(),
+        }),
         Err(_) => Ok(()),
     }
 }

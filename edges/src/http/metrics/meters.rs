@@ -13,10 +13,13 @@ use crate::http::routes::{RouteId, TABLE};
 
 /// The statuses that are told apart; others count as the last one of their class.
 const STATUSES: &[u16] = &[
-    101, 200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 421, 422, 426, 429, 500, 502, 503, 504,
+    101, 200, 201, 202, 204, 400, 401, 403, 404, 405, 406, 408, 409, 412, 413, 415, 421, 422, 426,
+    429, 500, 502, 503, 504,
 ];
 /// Upper bounds of the latency buckets, in seconds.
-const BOUNDS: &[f64] = &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const BOUNDS: &[f64] = &[
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
 
 /// Counters of all requests.
 #[derive(Debug)]
@@ -58,7 +61,11 @@ impl Meters {
         };
         // The last one counts what no route matched.
         let routes = (0..=TABLE.len()).map(|_| meter()).collect();
-        Self { routes, in_flight: AtomicUsize::new(0), shed: AtomicU64::new(0) }
+        Self {
+            routes,
+            in_flight: AtomicUsize::new(0),
+            shed: AtomicU64::new(0),
+        }
     }
 
     /// Counts a request as running until the result is dropped.
@@ -74,16 +81,23 @@ impl Meters {
 
     /// Counts an answered request.
     pub fn record(&self, route: Option<RouteId>, status: StatusCode, took: Duration) {
-        let Some(meter) = self.routes.get(route.map_or(TABLE.len(), |id| id.0)) else { return };
+        let Some(meter) = self.routes.get(route.map_or(TABLE.len(), |id| id.0)) else {
+            return;
+        };
         if let Some(count) = meter.statuses.get(status_index(status)) {
             count.fetch_add(1, Relaxed);
         }
         let seconds = took.as_secs_f64();
-        let bucket = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
+        let bucket = BOUNDS
+            .iter()
+            .position(|bound| seconds <= *bound)
+            .unwrap_or(BOUNDS.len());
         if let Some(count) = meter.buckets.get(bucket) {
             count.fetch_add(1, Relaxed);
         }
-        meter.sum_us.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        meter
+            .sum_us
+            .fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
     }
 
     /// Appends everything in Prometheus' text form.
@@ -91,20 +105,33 @@ impl Meters {
     /// # Errors
     /// Only those of writing to `out`.
     pub fn write(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "# HELP mainstay_http_requests_total Requests answered, by route and status.")?;
+        writeln!(
+            out,
+            "# HELP mainstay_http_requests_total Requests answered, by route and status."
+        )?;
         writeln!(out, "# TYPE mainstay_http_requests_total counter")?;
         for (index, meter) in self.routes.iter().enumerate() {
             meter.write_statuses(&labels(index), out)?;
         }
-        writeln!(out, "# HELP mainstay_http_request_seconds Time to the head of the answer, by route.")?;
+        writeln!(
+            out,
+            "# HELP mainstay_http_request_seconds Time to the head of the answer, by route."
+        )?;
         writeln!(out, "# TYPE mainstay_http_request_seconds histogram")?;
         for (index, meter) in self.routes.iter().enumerate() {
             meter.write_histogram(&labels(index), out)?;
         }
         writeln!(out, "# HELP mainstay_http_in_flight Requests that run now.")?;
         writeln!(out, "# TYPE mainstay_http_in_flight gauge")?;
-        writeln!(out, "mainstay_http_in_flight {}", self.in_flight.load(Relaxed))?;
-        writeln!(out, "# HELP mainstay_http_shed_total Requests and streams turned away because the server was full.")?;
+        writeln!(
+            out,
+            "mainstay_http_in_flight {}",
+            self.in_flight.load(Relaxed)
+        )?;
+        writeln!(
+            out,
+            "# HELP mainstay_http_shed_total Requests and streams turned away because the server was full."
+        )?;
         writeln!(out, "# TYPE mainstay_http_shed_total counter")?;
         writeln!(out, "mainstay_http_shed_total {}", self.shed.load(Relaxed))
     }
@@ -121,7 +148,10 @@ impl RouteMeter {
         for (status, count) in STATUSES.iter().zip(&self.statuses) {
             let count = count.load(Relaxed);
             if count > 0 {
-                writeln!(out, "mainstay_http_requests_total{{{labels},status=\"{status}\"}} {count}")?;
+                writeln!(
+                    out,
+                    "mainstay_http_requests_total{{{labels},status=\"{status}\"}} {count}"
+                )?;
             }
         }
         Ok(())
@@ -129,7 +159,11 @@ impl RouteMeter {
 
     fn write_histogram(&self, labels: &str, out: &mut String) -> std::fmt::Result {
         let name = "mainstay_http_request_seconds";
-        let counts: Vec<u64> = self.buckets.iter().map(|count| count.load(Relaxed)).collect();
+        let counts: Vec<u64> = self
+            .buckets
+            .iter()
+            .map(|count| count.load(Relaxed))
+            .collect();
         let total: u64 = counts.iter().sum();
         if total == 0 {
             return Ok(());
@@ -157,7 +191,9 @@ fn status_index(status: StatusCode) -> usize {
     let code = status.as_u16();
     let of_class = |known: &u16| known / 100 == code / 100;
     let exact = STATUSES.iter().position(|known| *known == code);
-    exact.or_else(|| STATUSES.iter().rposition(of_class)).unwrap_or(0)
+    exact
+        .or_else(|| STATUSES.iter().rposition(of_class))
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -27,8 +27,16 @@ use text::{Kind, Metric};
 pub(crate) async fn metrics(State(edge): State<AppState>) -> Result<Response, Problem> {
     let process = process::read(edge.started_at).await;
     let mut out = String::with_capacity(16 * 1024);
-    write(&edge, &process, &mut out).map_err(|_| Problem::internal("metrics could not be written"))?;
-    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], out).into_response())
+    write(&edge, &process, &mut out)
+        .map_err(|_| Problem::internal("metrics could not be written"))?;
+    Ok((
+        [(
+            header::CONTENT_TYPE,
+            "text/plain; version=0.0.4; charset=utf-8",
+        )],
+        out,
+    )
+        .into_response())
 }
 
 fn write(edge: &Edge, process: &process::Process, out: &mut String) -> std::fmt::Result {
@@ -44,17 +52,39 @@ fn write(edge: &Edge, process: &process::Process, out: &mut String) -> std::fmt:
     );
     Metric::new("mainstay_build_info", Kind::Gauge, "What runs here.").labelled(&labels, 1, out)?;
     let uptime = edge.started.elapsed().as_secs_f64();
-    Metric::new("mainstay_uptime_seconds", Kind::Gauge, "Time since the daemon started.").value(uptime, out)
+    Metric::new(
+        "mainstay_uptime_seconds",
+        Kind::Gauge,
+        "Time since the daemon started.",
+    )
+    .value(uptime, out)
 }
 
 fn write_listening(edge: &Edge, out: &mut String) -> std::fmt::Result {
     let gauges = &edge.listening;
-    let mut connections = Metric::new("mainstay_http_connections", Kind::Gauge, "Open connections, WebSockets included.");
+    let mut connections = Metric::new(
+        "mainstay_http_connections",
+        Kind::Gauge,
+        "Open connections, WebSockets included.",
+    );
     connections.labelled("transport=\"tcp\"", gauges.tcp.load(Relaxed), out)?;
     connections.labelled("transport=\"unix\"", gauges.local.load(Relaxed), out)?;
     let refused = gauges.refused.load(Relaxed);
     let help = "Connections refused because the limit was reached.";
-    Metric::new("mainstay_http_connections_refused_total", Kind::Counter, help).value(refused, out)?;
-    let streams = edge.limits.max_streams.saturating_sub(edge.stream_places.available_permits());
-    Metric::new("mainstay_http_streams", Kind::Gauge, "Open WebSockets and event streams.").value(streams, out)
+    Metric::new(
+        "mainstay_http_connections_refused_total",
+        Kind::Counter,
+        help,
+    )
+    .value(refused, out)?;
+    let streams = edge
+        .limits
+        .max_streams
+        .saturating_sub(edge.stream_places.available_permits());
+    Metric::new(
+        "mainstay_http_streams",
+        Kind::Gauge,
+        "Open WebSockets and event streams.",
+    )
+    .value(streams, out)
 }

@@ -13,22 +13,40 @@ const DEPTH: usize = 2;
 
 /// Appends the tree's metrics.
 pub(super) fn write(system: &System, out: &mut String) -> Result {
-    let Some(root) = system.status(None, Some(DEPTH)) else { return Ok(()) };
+    let Some(root) = system.status(None, Some(DEPTH)) else {
+        return Ok(());
+    };
     let mut nodes = Vec::new();
     collect(&root, &mut nodes);
-    let mut level = Metric::new("mainstay_node_level", Kind::Gauge, "0 NORMAL, 1 DEGRADED, 2 CRITICAL, 3 OFFLINE.");
+    let mut level = Metric::new(
+        "mainstay_node_level",
+        Kind::Gauge,
+        "0 NORMAL, 1 DEGRADED, 2 CRITICAL, 3 OFFLINE.",
+    );
     for node in &nodes {
         level.labelled(&labels(node), node.level.rank(), out)?;
     }
-    let mut restarts = Metric::new("mainstay_node_restarts_total", Kind::Counter, "Restarts since the daemon started.");
+    let mut restarts = Metric::new(
+        "mainstay_node_restarts_total",
+        Kind::Counter,
+        "Restarts since the daemon started.",
+    );
     for node in &nodes {
         restarts.labelled(&labels(node), node.restarts.count, out)?;
     }
-    let mut depth = Metric::new("mainstay_node_mailbox_depth", Kind::Gauge, "Requests admitted and not finished.");
+    let mut depth = Metric::new(
+        "mainstay_node_mailbox_depth",
+        Kind::Gauge,
+        "Requests admitted and not finished.",
+    );
     for (node, mailbox) in nodes.iter().filter_map(|node| Some((node, node.mailbox?))) {
         depth.labelled(&labels(node), mailbox.depth, out)?;
     }
-    let mut limit = Metric::new("mainstay_node_mailbox_limit", Kind::Gauge, "Requests admitted at most.");
+    let mut limit = Metric::new(
+        "mainstay_node_mailbox_limit",
+        Kind::Gauge,
+        "Requests admitted at most.",
+    );
     for (node, mailbox) in nodes.iter().filter_map(|node| Some((node, node.mailbox?))) {
         limit.labelled(&labels(node), mailbox.limit, out)?;
     }

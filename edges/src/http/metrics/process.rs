@@ -20,8 +20,17 @@ pub(super) struct Process {
 
 /// Reads the numbers, off the threads that serve.
 pub(super) async fn read(started_at: Micros) -> Process {
-    let nothing = Process { started_at, resident_bytes: None, cpu_seconds: None, open_fds: None, max_fds: None, threads: None };
-    tokio::task::spawn_blocking(move || read_now(started_at)).await.unwrap_or(nothing)
+    let nothing = Process {
+        started_at,
+        resident_bytes: None,
+        cpu_seconds: None,
+        open_fds: None,
+        max_fds: None,
+        threads: None,
+    };
+    tokio::task::spawn_blocking(move || read_now(started_at))
+        .await
+        .unwrap_or(nothing)
 }
 
 fn read_now(started_at: Micros) -> Process {
@@ -50,7 +59,9 @@ fn cpu_seconds(stat: &str) -> Option<f64> {
     let mut fields = fields.split(' ').skip(11);
     let user: u32 = fields.next()?.parse().ok()?;
     let system: u32 = fields.next()?.parse().ok()?;
-    let ticks = u32::try_from(rustix::param::clock_ticks_per_second()).ok().filter(|ticks| *ticks > 0)?;
+    let ticks = u32::try_from(rustix::param::clock_ticks_per_second())
+        .ok()
+        .filter(|ticks| *ticks > 0)?;
     Some((f64::from(user) + f64::from(system)) / f64::from(ticks))
 }
 
@@ -58,18 +69,35 @@ impl Process {
     pub(super) fn write(&self, out: &mut String) -> Result {
         let started = Micros(0);
         let since_epoch = self.started_at.since(started).as_secs_f64();
-        Metric::new("process_start_time_seconds", Kind::Gauge, "Start, in seconds since 1970.").value(since_epoch, out)?;
+        Metric::new(
+            "process_start_time_seconds",
+            Kind::Gauge,
+            "Start, in seconds since 1970.",
+        )
+        .value(since_epoch, out)?;
         if let Some(bytes) = self.resident_bytes {
-            Metric::new("process_resident_memory_bytes", Kind::Gauge, "Memory in RAM.").value(bytes, out)?;
+            Metric::new(
+                "process_resident_memory_bytes",
+                Kind::Gauge,
+                "Memory in RAM.",
+            )
+            .value(bytes, out)?;
         }
         if let Some(seconds) = self.cpu_seconds {
-            Metric::new("process_cpu_seconds_total", Kind::Counter, "User and system CPU time.").value(seconds, out)?;
+            Metric::new(
+                "process_cpu_seconds_total",
+                Kind::Counter,
+                "User and system CPU time.",
+            )
+            .value(seconds, out)?;
         }
         if let Some(fds) = self.open_fds {
-            Metric::new("process_open_fds", Kind::Gauge, "Open file descriptors.").value(fds, out)?;
+            Metric::new("process_open_fds", Kind::Gauge, "Open file descriptors.")
+                .value(fds, out)?;
         }
         if let Some(fds) = self.max_fds {
-            Metric::new("process_max_fds", Kind::Gauge, "File descriptors at most.").value(fds, out)?;
+            Metric::new("process_max_fds", Kind::Gauge, "File descriptors at most.")
+                .value(fds, out)?;
         }
         if let Some(threads) = self.threads {
             Metric::new("process_threads", Kind::Gauge, "Threads.").value(threads, out)?;
@@ -84,10 +112,14 @@ mod tests {
 
     #[test]
     fn proc_files_are_read() {
-        assert_eq!(field("Name:\tx\nVmRSS:\t  1234 kB\nThreads:\t3\n", "VmRSS:"), Some(1234));
+        assert_eq!(
+            field("Name:\tx\nVmRSS:\t  1234 kB\nThreads:\t3\n", "VmRSS:"),
+            Some(1234)
+        );
         assert_eq!(field("", "VmRSS:"), None);
         let stat = "42 (a) (b) S 1 42 42 0 -1 4194304 1 0 0 0 100 50 0 0 20 0 1 0 98765 1000 10";
-        let ticks = f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).expect("small"));
+        let ticks =
+            f64::from(u32::try_from(rustix::param::clock_ticks_per_second()).expect("small"));
         assert_eq!(cpu_seconds(stat), Some(150.0 / ticks));
         assert_eq!(cpu_seconds(""), None);
     }

@@ -20,7 +20,12 @@ pub(super) struct Metric {
 
 impl Metric {
     pub(super) fn new(name: &'static str, kind: Kind, help: &'static str) -> Self {
-        Self { name, kind, help, has_head: false }
+        Self {
+            name,
+            kind,
+            help,
+            has_head: false,
+        }
     }
 
     /// Writes a value without labels.
@@ -30,7 +35,12 @@ impl Metric {
     }
 
     /// Writes a value with labels, already in the form `name="value",…`.
-    pub(super) fn labelled(&mut self, labels: &str, value: impl Display, out: &mut String) -> Result {
+    pub(super) fn labelled(
+        &mut self,
+        labels: &str,
+        value: impl Display,
+        out: &mut String,
+    ) -> Result {
         self.head(out)?;
         writeln!(out, "{}{{{labels}}} {value}", self.name)
     }
@@ -43,13 +53,19 @@ impl Metric {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
         };
-        writeln!(out, "# HELP {} {}\n# TYPE {} {kind}", self.name, self.help, self.name)
+        writeln!(
+            out,
+            "# HELP {} {}\n# TYPE {} {kind}",
+            self.name, self.help, self.name
+        )
     }
 }
 
 /// A label's value as the text form wants it.
 pub(super) fn escaped(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    text.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -60,8 +76,13 @@ mod tests {
     fn the_head_comes_once() {
         let mut out = String::new();
         let mut metric = Metric::new("some_total", Kind::Counter, "Some.");
-        metric.labelled(&format!("a=\"{}\"", escaped("x\"\\\n")), 1, &mut out).expect("a string");
+        metric
+            .labelled(&format!("a=\"{}\"", escaped("x\"\\\n")), 1, &mut out)
+            .expect("a string");
         metric.value(2.5, &mut out).expect("a string");
-        assert_eq!(out, "# HELP some_total Some.\n# TYPE some_total counter\nsome_total{a=\"x\\\"\\\\\\n\"} 1\nsome_total 2.5\n");
+        assert_eq!(
+            out,
+            "# HELP some_total Some.\n# TYPE some_total counter\nsome_total{a=\"x\\\"\\\\\\n\"} 1\nsome_total 2.5\n"
+        );
     }
 }

@@ -8,18 +8,36 @@ use crate::http::{documents, router};
 
 /// A request for a route of the table, with something in the place of its parameters.
 fn ask_for(method: &Method, path: &str) -> Ask {
-    let path = path.replace("{id}", "0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f").replace("{*path}", "some/node");
+    let path = path
+        .replace("{id}", "0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f")
+        .replace("{*path}", "some/node")
+        .replace("{name}", "panic-actor");
     ask(method.clone(), &path)
 }
 
 #[tokio::test]
 async fn every_route_of_the_table_is_served() {
     let app = app().await;
-    for route in TABLE.iter().filter(|route| route.path != "/api/v1/status/stream") {
+    for route in TABLE
+        .iter()
+        .filter(|route| route.path != "/api/v1/status/stream")
+    {
         let answer = ask_for(&route.method, route.path).of(&app).await;
-        let is_missing = answer.text.contains("http.unknown_route") && !route.path.contains("supervisor");
-        assert!(!is_missing && answer.status != StatusCode::METHOD_NOT_ALLOWED, "{} {}", route.method, route.path);
-        assert_ne!(answer.status, StatusCode::INTERNAL_SERVER_ERROR, "{} {}", route.method, route.path);
+        let is_missing =
+            answer.text.contains("http.unknown_route") && !route.path.contains("supervisor");
+        assert!(
+            !is_missing && answer.status != StatusCode::METHOD_NOT_ALLOWED,
+            "{} {}",
+            route.method,
+            route.path
+        );
+        assert_ne!(
+            answer.status,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "{} {}",
+            route.method,
+            route.path
+        );
     }
 }
 
@@ -35,8 +53,16 @@ fn the_document_has_the_routes_of_the_table_and_no_others() {
     let mut listed = BTreeSet::new();
     for route in TABLE {
         let plain = route.path.replace("{*", "{");
-        let actions: &[&str] = if plain.contains("supervisor") { &["/restart", "/stop", "/start"] } else { &[""] };
-        listed.extend(actions.iter().map(|action| format!("{} {plain}{action}", route.method)));
+        let actions: &[&str] = if plain.contains("supervisor") {
+            &["/restart", "/stop", "/start"]
+        } else {
+            &[""]
+        };
+        listed.extend(
+            actions
+                .iter()
+                .map(|action| format!("{} {plain}{action}", route.method)),
+        );
     }
     assert_eq!(documented, listed);
 }
@@ -44,27 +70,52 @@ fn the_document_has_the_routes_of_the_table_and_no_others() {
 #[tokio::test]
 async fn strangers_get_health_and_info_and_nothing_else() {
     let app = app().await;
-    let open: Vec<&str> = TABLE.iter().filter(|route| route.needs == Needs::Nothing).map(|route| route.path).collect();
+    let open: Vec<&str> = TABLE
+        .iter()
+        .filter(|route| route.needs == Needs::Nothing)
+        .map(|route| route.path)
+        .collect();
     assert_eq!(open, ["/health", "/health/live", "/health/ready", "/info"]);
     for route in TABLE {
         let answer = ask_for(&route.method, route.path).over_tcp().of(&app).await;
         if route.needs == Needs::Nothing {
             assert_eq!(answer.status, StatusCode::OK, "{}", route.path);
         } else {
-            assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{} {}", route.method, route.path);
-            assert!(answer.header("www-authenticate").is_some_and(|value| value.starts_with("Bearer")));
+            assert_eq!(
+                answer.status,
+                StatusCode::UNAUTHORIZED,
+                "{} {}",
+                route.method,
+                route.path
+            );
+            assert!(
+                answer
+                    .header("www-authenticate")
+                    .is_some_and(|value| value.starts_with("Bearer"))
+            );
         }
     }
     // Nor do they learn what exists.
-    for (method, path) in [(Method::GET, "/nothing"), (Method::PUT, "/api/v1/status"), (Method::OPTIONS, "/api/v1/terminals")] {
-        assert_eq!(ask(method, path).over_tcp().of(&app).await.status, StatusCode::UNAUTHORIZED, "{path}");
+    for (method, path) in [
+        (Method::GET, "/nothing"),
+        (Method::PUT, "/api/v1/status"),
+        (Method::OPTIONS, "/api/v1/terminals"),
+    ] {
+        assert_eq!(
+            ask(method, path).over_tcp().of(&app).await.status,
+            StatusCode::UNAUTHORIZED,
+            "{path}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_route_that_is_not_in_the_table_is_refused() {
     let state = edge(Limits::default()).await;
-    let forgotten = Router::new().route("/forgotten", axum::routing::get(|| async { "open by oversight" }));
+    let forgotten = Router::new().route(
+        "/forgotten",
+        axum::routing::get(|| async { "open by oversight" }),
+    );
     let app = crate::http::layers::around(forgotten, &state).with_state(state);
     let answer = get("/forgotten").of(&app).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -79,28 +130,67 @@ async fn scopes_open_what_they_name() {
         ("mst_read", Method::GET, "/metrics", true),
         ("mst_read", Method::GET, "/api/v1/terminals", true),
         ("mst_read", Method::GET, "/api/v1/tokens", true),
-        ("mst_read", Method::POST, "/api/v1/supervisor/some/node/restart", false),
-        ("mst_read", Method::GET, "/api/v1/terminals/{id}/attach", false),
-        ("mst_operator", Method::POST, "/api/v1/supervisor/some/node/restart", true),
+        (
+            "mst_read",
+            Method::POST,
+            "/api/v1/supervisor/some/node/restart",
+            false,
+        ),
+        (
+            "mst_read",
+            Method::GET,
+            "/api/v1/terminals/{id}/attach",
+            false,
+        ),
+        (
+            "mst_operator",
+            Method::POST,
+            "/api/v1/supervisor/some/node/restart",
+            true,
+        ),
         ("mst_operator", Method::GET, "/api/v1/status", true),
         ("mst_operator", Method::GET, "/api/v1/terminals", false),
         ("mst_terminals", Method::GET, "/api/v1/terminals", true),
-        ("mst_terminals", Method::DELETE, "/api/v1/terminals/{id}", true),
+        (
+            "mst_terminals",
+            Method::DELETE,
+            "/api/v1/terminals/{id}",
+            true,
+        ),
         ("mst_terminals", Method::GET, "/api/v1/status", false),
-        ("mst_terminals", Method::DELETE, "/api/v1/tokens/{id}", false),
+        (
+            "mst_terminals",
+            Method::DELETE,
+            "/api/v1/tokens/{id}",
+            false,
+        ),
         ("mst_all", Method::DELETE, "/api/v1/tokens/{id}", true),
         ("mst_operator", Method::GET, "/api/docs", true),
     ];
     for (token, method, path, is_allowed) in cases {
         let answer = ask_for(&method, path).bearing(token).of(&app).await;
-        assert_eq!(answer.status != StatusCode::FORBIDDEN, is_allowed, "{token} {method} {path}: {answer:?}");
+        assert_eq!(
+            answer.status != StatusCode::FORBIDDEN,
+            is_allowed,
+            "{token} {method} {path}: {answer:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_route_can_be_asked_for_its_head() {
-    let answer = ask(Method::HEAD, "/health").over_tcp().of(&app().await).await;
+    let answer = ask(Method::HEAD, "/health")
+        .over_tcp()
+        .of(&app().await)
+        .await;
     assert_eq!((answer.status, answer.text.as_str()), (StatusCode::OK, ""));
     let app = router(&edge(Limits::default()).await);
-    assert_eq!(ask(Method::HEAD, "/api/v1/status").over_tcp().of(&app).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        ask(Method::HEAD, "/api/v1/status")
+            .over_tcp()
+            .of(&app)
+            .await
+            .status,
+        StatusCode::UNAUTHORIZED
+    );
 }

@@ -1,12 +1,17 @@
 //! Health, the tree, its history and stream, the metrics: over a real, empty tree.
 
 use super::*;
-use crate::http::input::{Rules, check, Findings, Pointer};
+use crate::http::input::{Findings, Pointer, Rules, check};
 use crate::http::schema::{EventSchema, NodeSchema};
-use supervisor::{Cause, Change, Detail, Latency, Level, Mailbox, NodeKind, NodeStatus, Restarts, State, StatusEvent, WallTime};
+use supervisor::{
+    Cause, Change, Detail, Latency, Level, Mailbox, NodeKind, NodeStatus, Restarts, State,
+    StatusEvent, WallTime,
+};
 
 /// What a value breaks of a schema.
-fn broken<T: utoipa::ToSchema + 'static>(value: &impl serde::Serialize) -> Vec<supervisor::Finding> {
+fn broken<T: utoipa::ToSchema + 'static>(
+    value: &impl serde::Serialize,
+) -> Vec<supervisor::Finding> {
     let mut findings = Findings::default();
     let value = serde_json::to_value(value).expect("serialises");
     check(&value, &Rules::of::<T>(), Pointer::Root, &mut findings);
@@ -33,18 +38,36 @@ fn node() -> NodeStatus {
         cause: Some(cause()),
         impact: Some("much".to_owned()),
         fallback: None,
-        restarts: Restarts { last_at: Some(WallTime(2)), last_reason: Some("panic".to_owned()), ..Restarts::default() },
+        restarts: Restarts {
+            last_at: Some(WallTime(2)),
+            last_reason: Some("panic".to_owned()),
+            ..Restarts::default()
+        },
         mailbox: Some(Mailbox { depth: 1, limit: 2 }),
         latency_ms: Some(Latency { p50: 0.5, p99: 1.5 }),
-        detail: [("open".to_owned(), Detail::Int(3)), ("word".to_owned(), Detail::Text("x".to_owned()))].into(),
+        detail: [
+            ("open".to_owned(), Detail::Int(3)),
+            ("word".to_owned(), Detail::Text("x".to_owned())),
+        ]
+        .into(),
         children: Vec::new(),
     }
 }
 
 #[test]
 fn the_schema_of_a_node_is_what_the_supervisor_says() {
-    let bare = NodeStatus { cause: None, impact: None, mailbox: None, latency_ms: None, restarts: Restarts::default(), ..node() };
-    let whole = NodeStatus { children: vec![bare.clone(), node()], ..node() };
+    let bare = NodeStatus {
+        cause: None,
+        impact: None,
+        mailbox: None,
+        latency_ms: None,
+        restarts: Restarts::default(),
+        ..node()
+    };
+    let whole = NodeStatus {
+        children: vec![bare.clone(), node()],
+        ..node()
+    };
     for node in [bare, whole] {
         assert_eq!(broken::<NodeSchema>(&node), []);
     }
@@ -69,11 +92,19 @@ fn the_schema_of_an_event_is_what_the_supervisor_says() {
         action: Some("restart".to_owned()),
     };
     assert_eq!(broken::<EventSchema>(&event), []);
-    assert_eq!(names_of::<EventSchema>(), names(&serde_json::to_value(&event).expect("serialises")));
+    assert_eq!(
+        names_of::<EventSchema>(),
+        names(&serde_json::to_value(&event).expect("serialises"))
+    );
 }
 
 fn names(value: &Value) -> Vec<String> {
-    let mut names: Vec<String> = value.as_object().expect("an object").keys().cloned().collect();
+    let mut names: Vec<String> = value
+        .as_object()
+        .expect("an object")
+        .keys()
+        .cloned()
+        .collect();
     names.sort();
     names
 }
@@ -89,41 +120,83 @@ async fn probes_answer_strangers() {
     let health = get("/health").over_tcp().of(&app).await;
     assert_eq!(health.status, StatusCode::OK);
     let body = health.json();
-    assert_eq!((&body["status"], &body["version"], &body["domains"]), (&"NORMAL".into(), &"0.0.0".into(), &serde_json::json!({})));
-    assert!(body["uptime_s"].is_u64() && body["since"].as_str().is_some_and(|since| since.ends_with('Z')));
-    assert_eq!(get("/health/live").over_tcp().of(&app).await.json()["live"], true);
-    assert_eq!(get("/health/ready").over_tcp().of(&app).await.json()["ready"], true);
+    assert_eq!(
+        (&body["status"], &body["version"], &body["domains"]),
+        (&"NORMAL".into(), &"0.0.0".into(), &serde_json::json!({}))
+    );
+    assert!(
+        body["uptime_s"].is_u64()
+            && body["since"]
+                .as_str()
+                .is_some_and(|since| since.ends_with('Z'))
+    );
+    assert_eq!(
+        get("/health/live").over_tcp().of(&app).await.json()["live"],
+        true
+    );
+    assert_eq!(
+        get("/health/ready").over_tcp().of(&app).await.json()["ready"],
+        true
+    );
     let info = get("/info").over_tcp().of(&app).await.json();
-    assert_eq!((&info["name"], &info["domains"]), (&"mainstay".into(), &serde_json::json!(["ptys"])));
+    assert_eq!(
+        (&info["name"], &info["domains"]),
+        (&"mainstay".into(), &serde_json::json!(["ptys"]))
+    );
 }
 
 #[tokio::test]
 async fn answers_carry_their_headers() {
     let app = app().await;
-    let answer = get("/health").with("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").of(&app).await;
+    let answer = get("/health")
+        .with(
+            "traceparent",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        )
+        .of(&app)
+        .await;
     for (name, value) in [
         ("x-request-id", "test"),
         ("x-content-type-options", "nosniff"),
         ("cache-control", "no-store"),
         ("referrer-policy", "no-referrer"),
-        ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+        (
+            "content-security-policy",
+            "default-src 'none'; frame-ancestors 'none'",
+        ),
     ] {
         assert_eq!(answer.header(name), Some(value), "{name}");
     }
     let mut unnamed = get("/health");
-    unnamed.request = Request::builder().uri("/health").header("host", "localhost").header("x-request-id", "bad id");
+    unnamed.request = Request::builder()
+        .uri("/health")
+        .header("host", "localhost")
+        .header("x-request-id", "bad id");
     let answer = unnamed.of(&app).await;
-    assert_eq!(answer.header("x-request-id").map(str::len), Some(36), "a bad id is replaced");
+    assert_eq!(
+        answer.header("x-request-id").map(str::len),
+        Some(36),
+        "a bad id is replaced"
+    );
 }
 
 #[tokio::test]
 async fn the_tree_is_shown_whole_or_in_part() {
     let app = app().await;
     let root = get("/api/v1/status?depth=1").of(&app).await.json();
-    assert_eq!((&root["path"], &root["state"], &root["level"]), (&"/".into(), &"running".into(), &"NORMAL".into()));
+    assert_eq!(
+        (&root["path"], &root["state"], &root["level"]),
+        (&"/".into(), &"running".into(), &"NORMAL".into())
+    );
     assert_eq!(get("/api/v1/status?depth=65").of(&app).await.status, 422);
-    assert_eq!(get("/api/v1/status/events?limit=201").of(&app).await.status, 422);
-    let page = get("/api/v1/status/events?since=0&path=%2Fptys&limit=5").of(&app).await.json();
+    assert_eq!(
+        get("/api/v1/status/events?limit=201").of(&app).await.status,
+        422
+    );
+    let page = get("/api/v1/status/events?since=0&path=%2Fptys&limit=5")
+        .of(&app)
+        .await
+        .json();
     assert_eq!(page, serde_json::json!({"items": [], "next_cursor": null}));
 }
 
@@ -132,7 +205,10 @@ async fn metrics_are_told() {
     let app = app().await;
     get("/health").of(&app).await;
     let metrics = get("/metrics").bearing("mst_read").of(&app).await;
-    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(
+        metrics.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
     for line in [
         "mainstay_http_requests_total{method=\"GET\",route=\"/health\",status=\"200\"} 1",
         "mainstay_http_in_flight 1",
@@ -140,10 +216,25 @@ async fn metrics_are_told() {
         "mainstay_node_level{path=\"/\"} 0",
         "mainstay_build_info{version=\"0.0.0\",commit=\"unknown\"} 1",
     ] {
-        assert!(metrics.text.lines().any(|found| found == line), "{line}\n{}", metrics.text);
+        assert!(
+            metrics.text.lines().any(|found| found == line),
+            "{line}\n{}",
+            metrics.text
+        );
     }
-    for name in ["process_resident_memory_bytes", "process_cpu_seconds_total", "process_open_fds", "process_start_time_seconds"] {
-        assert!(metrics.text.lines().any(|line| line.starts_with(&format!("{name} "))), "{name}");
+    for name in [
+        "process_resident_memory_bytes",
+        "process_cpu_seconds_total",
+        "process_open_fds",
+        "process_start_time_seconds",
+    ] {
+        assert!(
+            metrics
+                .text
+                .lines()
+                .any(|line| line.starts_with(&format!("{name} "))),
+            "{name}"
+        );
     }
     for line in metrics.text.lines().filter(|line| !line.starts_with('#')) {
         let (_, value) = line.rsplit_once(' ').expect("a value");
