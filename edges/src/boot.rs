@@ -13,12 +13,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::cli::UpOptions;
-use crate::config::{self, Loaded, Sources};
+use crate::config::{self, Sources};
 use crate::data_dir::{self, DataDirLock};
 use crate::http::{Listeners, Server};
-use crate::systemd::Manager;
-use crate::telemetry::{self, LogControl};
-use crate::wire::{self, Wired};
+use crate::reload::Reloadable;
+use crate::wire;
+use crate::{systemd, telemetry};
 
 /// How long requests in flight get to finish at a stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -28,16 +28,17 @@ pub(crate) fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
     let started = Instant::now();
     data_dir::prepare(&options.data_dir)?;
     let lock = DataDirLock::acquire(&options.data_dir)?;
-    let loaded = config::load(&sources(&options))?;
+    let sources = sources(&options);
+    let loaded = config::load(&sources)?;
     let log = telemetry::start(&loaded.settings.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the system gives no event loop")?;
+    let configuration = Reloadable::new(sources, loaded, log);
     let daemon = Daemon {
         options,
-        loaded,
-        log,
+        configuration,
         started,
     };
     let code = runtime.block_on(daemon.run());
@@ -58,8 +59,7 @@ fn sources(options: &UpOptions) -> Sources {
 
 struct Daemon {
     options: UpOptions,
-    loaded: Loaded,
-    log: LogControl,
+    configuration: Reloadable,
     started: Instant,
 }
 
@@ -73,36 +73,45 @@ impl Daemon {
     async fn run(mut self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
         let socket = data_dir::socket_path(&self.options.data_dir);
-        let listeners = Listeners::bind(self.loaded.settings.http.listen, Some(&socket)).await?;
+        let listeners =
+            Listeners::bind(self.configuration.settings().http.listen, Some(&socket)).await?;
         let address = listeners.address();
-        let mut wired = wire::wire(&self.loaded.settings, &self.options)?;
+        let mut wired = wire::wire(self.configuration.settings(), &self.options)?;
         let system = wired.start().await?;
-        let served = wired.serve(&self.loaded.settings, &system, listeners, self.started);
-        let manager = Manager;
-        let told = manager.follow(system.clone());
+        let served = wired.serve(
+            self.configuration.settings(),
+            &system,
+            listeners,
+            self.started,
+        );
+        let told = systemd::follow(system.clone());
 
         tokio::select! {
             () = system.ready() => {}
             () = signals.stop() => return self.stop(&system, served, &mut signals).await,
         }
-        if let Some(refusal) = wired.refusal(&system) {
+        if let Some(refusal) = refusal(&system) {
             self.stop(&system, served, &mut signals).await?;
             return Err(refusal);
         }
         print_ready(address, self.started.elapsed());
         wired.greet().await;
-        manager.ready();
+        systemd::ready();
 
         let end = loop {
             tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => break End::Asked,
-                    Asked::Reload => self.reload(&manager, &system),
+                    Asked::Reload => {
+                        systemd::reloading();
+                        self.configuration.reload();
+                        systemd::ready();
+                    }
                 },
                 () = system.ended() => break End::RootEnded,
             }
         };
-        manager.stopping();
+        systemd::stopping();
         drop(told);
         let code = self.stop(&system, served, &mut signals).await?;
         match end {
@@ -140,65 +149,6 @@ impl Daemon {
             }
             () = signals.stop_again() => anyhow::bail!("a second signal ended the stop before it was done"),
         }
-    }
-
-    /// Reads the configuration again. What is not sound changes nothing; what cannot change live is named.
-    fn reload(&mut self, manager: &Manager, system: &System) {
-        manager.reloading();
-        match config::load(&sources(&self.options)) {
-            Ok(new) => self.apply(new, system),
-            Err(invalid) => {
-                for finding in &invalid.findings {
-                    tracing::error!(%finding, "configuration not reloaded");
-                }
-            }
-        }
-        manager.ready();
-    }
-
-    fn apply(&mut self, new: Loaded, system: &System) {
-        let plan = config::plan(&self.loaded, &new);
-        if plan.is_empty() {
-            tracing::info!("configuration reloaded: nothing changed");
-            return;
-        }
-        if plan.live().any(|change| change.key == "log.filter") {
-            match self.log.set_filter(&new.settings.log.filter) {
-                Ok(()) => self
-                    .loaded
-                    .settings
-                    .log
-                    .filter
-                    .clone_from(&new.settings.log.filter),
-                Err(error) => tracing::error!(%error, "log filter not changed"),
-            }
-        }
-        for change in plan.live() {
-            tracing::info!(key = change.key, to = change.to, "configuration changed");
-        }
-        let waiting: Vec<&str> = plan
-            .changes
-            .iter()
-            .filter(|change| change.reload != ground::config::Reload::Live)
-            .map(|change| change.key.as_str())
-            .collect();
-        if !waiting.is_empty() {
-            tracing::warn!(keys = ?waiting, level = %system.level(), "these keys change when the daemon is restarted");
-        }
-        self.loaded
-            .effective
-            .retain(|old| waiting.contains(&old.key().as_str()));
-        let kept: Vec<String> = self
-            .loaded
-            .effective
-            .iter()
-            .map(ground::config::Effective::key)
-            .collect();
-        let applied = new
-            .effective
-            .into_iter()
-            .filter(|one| !kept.contains(&one.key()));
-        self.loaded.effective.extend(applied);
     }
 }
 
@@ -265,13 +215,11 @@ impl Signals {
     }
 }
 
-impl Wired {
-    /// Why the daemon must not go on: the database is one that this version must not touch.
-    fn refusal(&self, system: &System) -> Option<anyhow::Error> {
-        let refused = system
-            .refusals()
-            .into_iter()
-            .find(|refusal| refusal.path.starts_with("/store"))?;
-        Some(anyhow::anyhow!("{}", refused.message))
-    }
+/// Why the daemon must not go on: the database is one that this version must not touch.
+fn refusal(system: &System) -> Option<anyhow::Error> {
+    let refused = system
+        .refusals()
+        .into_iter()
+        .find(|refusal| refusal.path.starts_with("/store"))?;
+    Some(anyhow::anyhow!("{}", refused.message))
 }

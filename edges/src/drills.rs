@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 /// How long a drill may take to show an effect and to be healed, when the caller does not say.
 const DEFAULT_SPAN: Duration = Duration::from_secs(5);
 /// The longest span that a caller may ask for.
-pub const LONGEST_SPAN: Duration = Duration::from_secs(60);
+pub const LONGEST_SPAN: Duration = Duration::from_mins(1);
 /// Runs that are remembered.
 const KEPT_RUNS: usize = 64;
 
@@ -294,7 +294,7 @@ impl Drills {
         self.allowed()?;
         let runs = lock(&self.inner.runs);
         let run = runs.iter().find(|run| run.id == id);
-        run.cloned().ok_or_else(|| DrillError::UnknownRun(id))
+        run.cloned().ok_or(DrillError::UnknownRun(id))
     }
 
     fn allowed(&self) -> Result<(), DrillError> {

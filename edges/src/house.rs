@@ -13,10 +13,13 @@ pub(crate) struct House {
     pending: Vec<Pending>,
 }
 
+/// Brings a domain in, switched on or off.
+type Enter = Box<dyn FnOnce(&mut SystemBuilder, bool) + Send>;
+
 /// A domain that is wired and not in the tree yet: whether it comes in depends on those wired later.
 struct Pending {
     manifest: &'static Manifest,
-    enter: Box<dyn FnOnce(&mut SystemBuilder, bool) + Send>,
+    enter: Enter,
 }
 
 impl House {

@@ -3,35 +3,29 @@
 use sd_notify::NotifyState;
 use supervisor::{System, task};
 
-/// The service manager's ear, if there is one.
-pub(crate) struct Manager;
+/// Start-up, or a reload, is over.
+pub(crate) fn ready() {
+    tell(&[NotifyState::Ready]);
+}
 
-impl Manager {
-    /// Start-up is over.
-    pub(crate) fn ready(&self) {
-        tell(&[NotifyState::Ready]);
-    }
+/// A stop has begun.
+pub(crate) fn stopping() {
+    tell(&[NotifyState::Stopping]);
+}
 
-    /// A stop has begun.
-    pub(crate) fn stopping(&self) {
-        tell(&[NotifyState::Stopping]);
+/// A reload has begun; [`ready`] ends it.
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(since) => tell(&[NotifyState::Reloading, since]),
+        Err(_) => tell(&[NotifyState::Reloading]),
     }
+}
 
-    /// A reload has begun; [`Manager::ready`] ends it.
-    pub(crate) fn reloading(&self) {
-        match NotifyState::monotonic_usec_now() {
-            Ok(since) => tell(&[NotifyState::Reloading, since]),
-            Err(_) => tell(&[NotifyState::Reloading]),
-        }
-    }
-
-    /// Tells the level with its cause whenever it changes, and that the runtime still turns.
-    pub(crate) fn follow(&self, system: System) -> Vec<task::OwnedTask> {
-        let status = task::spawn(tell_levels(system));
-        let watchdog =
-            sd_notify::watchdog_enabled().map(|limit| task::spawn(tell_alive(limit / 2)));
-        std::iter::once(status).chain(watchdog).collect()
-    }
+/// Tells the level with its cause whenever it changes, and that the runtime still turns, until the tasks are dropped.
+pub(crate) fn follow(system: System) -> Vec<task::OwnedTask> {
+    let status = task::spawn(tell_levels(system));
+    let watchdog = sd_notify::watchdog_enabled().map(|limit| task::spawn(tell_alive(limit / 2)));
+    std::iter::once(status).chain(watchdog).collect()
 }
 
 fn tell(states: &[NotifyState<'_>]) {

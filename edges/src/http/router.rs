@@ -19,6 +19,13 @@ struct Base;
 
 fn collected() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Base::openapi())
+        .merge(of_operators())
+        .merge(of_users())
+}
+
+/// Health, documents, the tree and what can be done to it.
+fn of_operators() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::health))
@@ -35,6 +42,11 @@ fn collected() -> OpenApiRouter<AppState> {
         .routes(routes!(drills::list))
         .routes(routes!(drills::run))
         .routes(routes!(drills::show))
+}
+
+/// The domains.
+fn of_users() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
         .routes(routes!(terminals::list, terminals::open))
         .routes(routes!(terminals::show, terminals::change, terminals::end))
         .routes(routes!(attach::attach))

@@ -203,7 +203,7 @@ impl Acceptor {
                 "another user's process refused on the control socket"
             ),
             Err(error) => {
-                tracing::warn!(%error, "process without credentials refused on the control socket")
+                tracing::warn!(%error, "process without credentials refused on the control socket");
             }
         }
     }

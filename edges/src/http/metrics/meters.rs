@@ -205,7 +205,7 @@ mod tests {
         let meters = Meters::new();
         let running = meters.begin();
         meters.record(Some(RouteId(0)), StatusCode::OK, Duration::from_micros(700));
-        meters.record(Some(RouteId(0)), StatusCode::OK, Duration::from_secs(60));
+        meters.record(Some(RouteId(0)), StatusCode::OK, Duration::from_mins(1));
         meters.record(None, StatusCode::IM_A_TEAPOT, Duration::ZERO);
         let mut text = String::new();
         meters.write(&mut text).expect("a string");
