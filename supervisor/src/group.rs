@@ -498,7 +498,10 @@ impl Actor for Group {
         msg: GroupMsg,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
-        state.serve(&myself, msg).await;
+        // A fault of our own must not end what everything hangs on.
+        if let Err(panic) = caught(state.serve(&myself, msg)).await {
+            tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
+        }
         Ok(())
     }
 
@@ -508,15 +511,16 @@ impl Actor for Group {
         event: SupervisionEvent,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
-        match event {
+        let (actor, killed) = match event {
             SupervisionEvent::ActorTerminated(actor, _, reason) => {
-                let killed = reason.as_deref() == Some("killed");
-                state.child_ended(&myself, actor.get_id(), killed).await;
+                (actor, reason.as_deref() == Some("killed"))
             }
-            SupervisionEvent::ActorFailed(actor, _) => {
-                state.child_ended(&myself, actor.get_id(), false).await;
-            }
-            _ => {}
+            SupervisionEvent::ActorFailed(actor, _) => (actor, false),
+            _ => return Ok(()),
+        };
+        let noted = state.child_ended(&myself, actor.get_id(), killed);
+        if let Err(panic) = caught(noted).await {
+            tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
         }
         Ok(())
     }
