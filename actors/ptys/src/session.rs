@@ -284,11 +284,14 @@ mod tests {
             asked: AtomicU64::new(0),
             last: Mutex::const_new(None),
         };
-        let all = futures::future::join_all((0..10).map(|_| looks.look())).await;
-        let all: Vec<_> = all.into_iter().map(Result::unwrap).collect();
-        // The first began to look before the others had asked.
-        assert!(all.iter().skip(2).all(|found| Arc::ptr_eq(found, &all[1])));
+        // All ten have asked before the first of them can look.
+        let held = looks.last.lock().await;
+        let mut all = std::pin::pin!(futures::future::join_all((0..10).map(|_| looks.look())));
+        assert!(futures::poll!(&mut all).is_pending());
+        drop(held);
+        let all: Vec<_> = all.await.into_iter().map(Result::unwrap).collect();
+        assert!(all.iter().all(|found| Arc::ptr_eq(found, &all[0])));
         let later = looks.look().await.unwrap();
-        assert!(all.iter().all(|found| !Arc::ptr_eq(found, &later)));
+        assert!(!Arc::ptr_eq(&all[0], &later));
     }
 }

@@ -197,7 +197,8 @@ async fn a_terminal_that_nobody_has_open_for_a_while_goes_on() {
     client.type_text("nobody reads this");
     client.take_all().await;
     let text = client.text();
-    assert!((2..=50_000).all(|n| text.contains(&format!("\n{n}\r"))));
+    let numbers: Vec<String> = (1..=50_000).map(|n| n.to_string()).collect();
+    assert!(text.contains(&numbers.join("\r\n")));
     assert!(text.trim_end().ends_with("last"), "{text}");
     assert_eq!(client.exit.unwrap()["exit_code"], 6);
     daemon.stop().await;
