@@ -96,7 +96,9 @@ impl System {
     /// history misses the oldest; it holds up nobody.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {
         let newest = self.board().newest();
-        let seen = after.unwrap_or_else(|| *newest.borrow());
+        let now = *newest.borrow();
+        // An id from a clock that was ahead is none of ours: from now on.
+        let seen = after.map_or(now, |after| after.min(now));
         Subscription {
             system: self.clone(),
             newest,

@@ -301,6 +301,7 @@ async fn watching_outlives_the_daemon_and_goes_on() {
         _ => Err(format!("{:?} ends", kit::Process::find(pid))),
     })
     .await;
-    assert_eq!(ended.code(), Some(0), "the last level seen was NORMAL");
+    // The code tells the last level seen, which may still have been that of the restart.
+    assert!(matches!(ended.code(), Some(0 | 10 | 11 | 12)), "{ended:?}");
     second.stop().await;
 }

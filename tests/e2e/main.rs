@@ -7,7 +7,7 @@
 //!
 //! * `first_light` is the whole story of a newcomer in one test.
 //! * `process`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
-//! * `http_input`, `access`, `overload` are what clients do to it.
+//! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `supervision` the tree.
 
 mod access;
@@ -19,6 +19,7 @@ mod first_light;
 mod http_input;
 mod overload;
 mod process;
+mod repeats;
 mod supervision;
 mod support;
 mod terminal_frames;

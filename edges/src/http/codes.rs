@@ -57,6 +57,8 @@ codes! {
         "The Host header is missing, repeated or not a host; send exactly one.");
     BAD_REQUEST = ("http.bad_request", 400, "Bad request",
         "The request breaks HTTP's own rules, such as a path that is not UTF-8.");
+    BAD_KEY = ("http.bad_idempotency_key", 400, "Bad Idempotency-Key",
+        "The Idempotency-Key header is repeated, empty, too long or not visible ASCII.");
     BAD_UPGRADE = ("http.bad_upgrade", 400, "Bad WebSocket handshake",
         "This route speaks WebSocket (RFC 6455, HTTP/1.1, version 13); connect with a WebSocket client.");
     UNKNOWN_SUB_PROTOCOL = ("http.unknown_sub_protocol", 400, "Unknown WebSocket sub-protocol",
@@ -87,6 +89,8 @@ codes! {
         "The Host header names a host that this server is not; while it listens on loopback only localhost, IP addresses and the hosts of `http.allowed_origins` are served.");
     INVALID = ("http.invalid", 422, "Invalid input",
         "The input was read and breaks rules; `errors` lists all of them, each with its JSON pointer.");
+    KEY_REUSED = ("http.idempotency_key_reused", 422, "Idempotency-Key reused",
+        "The Idempotency-Key was used with another body; a new request needs a new key.");
     UPGRADE_REQUIRED = ("http.upgrade_required", 426, "WebSocket needed",
         "This route speaks WebSocket only; connect with a WebSocket client.");
     INTERNAL = ("http.internal", 500, "Internal error",
@@ -341,10 +345,9 @@ mod tests {
             "edges/src/drills.rs",
         ] {
             let source = std::fs::read_to_string(root.join(file)).expect(file);
-            let literals = source
-                .split("=> \"")
-                .skip(1)
-                .filter_map(|rest| rest.split('"').next());
+            let says = source.split("fn code(&self)").skip(1);
+            let says = says.filter_map(|rest| rest.split("fn outside").next());
+            let literals = says.flat_map(|code| code.split('"').skip(1).step_by(2));
             told.extend(literals.filter(|text| is_code(text)).map(str::to_owned));
         }
         let described: HashSet<String> = DOMAINS

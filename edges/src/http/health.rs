@@ -63,18 +63,17 @@ pub(crate) async fn live() -> Json<Live> {
 pub(crate) async fn ready(State(edge): State<AppState>) -> (StatusCode, Json<Ready>) {
     let health = edge.handles.system.health();
     let ready = health.ready && health.level != Level::Offline && !edge.drain.is_refusing();
-    let status = if ready {
+    let status = health.level;
+    (ok_if(ready), Json(Ready { ready, status }))
+}
+
+/// 200 or 503.
+fn ok_if(is_fine: bool) -> StatusCode {
+    if is_fine {
         StatusCode::OK
     } else {
         StatusCode::SERVICE_UNAVAILABLE
-    };
-    (
-        status,
-        Json(Ready {
-            ready,
-            status: health.level,
-        }),
-    )
+    }
 }
 
 /// How well the system serves
@@ -83,21 +82,21 @@ pub(crate) async fn ready(State(edge): State<AppState>) -> (StatusCode, Json<Rea
 #[utoipa::path(get, path = "/health", tag = "health",
     responses((status = 200, body = HealthBody), (status = 503, description = "CRITICAL or OFFLINE", body = HealthBody)))]
 pub(crate) async fn health(State(edge): State<AppState>) -> (StatusCode, Json<HealthBody>) {
-    let health = edge.handles.system.health();
-    let is_well = health.level <= Level::Degraded;
-    let status = if is_well {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
-    let body = HealthBody {
-        status: health.level,
-        since: health.since.to_string(),
-        version: edge.about.version,
-        uptime_s: edge.started.elapsed().as_secs(),
-        domains: health.domains.into_iter().collect(),
-    };
-    (status, Json(body))
+    let body = HealthBody::of(&edge);
+    (ok_if(body.status <= Level::Degraded), Json(body))
+}
+
+impl HealthBody {
+    fn of(edge: &AppState) -> Self {
+        let health = edge.handles.system.health();
+        Self {
+            status: health.level,
+            since: health.since.to_string(),
+            version: edge.about.version,
+            uptime_s: edge.started.elapsed().as_secs(),
+            domains: health.domains.into_iter().collect(),
+        }
+    }
 }
 
 /// What runs here

@@ -7,7 +7,8 @@
 //! # Layout
 //! - From a socket to a request: `listen`, `limits`, `layers`, `router`, `routes` (who may do what), `caller` (who asks),
 //!   `state` (what handlers share).
-//! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers).
+//! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
+//!   (`Idempotency-Key`).
 //! - Handlers by concern: `health`, `metrics`, `status`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
 //!
 //! # Use
@@ -27,6 +28,7 @@ mod limits;
 mod listen;
 mod metrics;
 mod problem;
+mod repeats;
 mod router;
 mod routes;
 mod schema;

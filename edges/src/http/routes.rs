@@ -30,6 +30,8 @@ pub struct Route {
     pub needs: Needs,
     /// Whether it is asked by probes: served under overload, and logged at debug level only.
     pub is_probe: bool,
+    /// Whether it makes something new, so that a client may name its request and send it twice.
+    pub creates: bool,
 }
 
 const READ: Needs = Needs::OneOf(&[Scope::Read]);
@@ -44,6 +46,7 @@ const fn route(method: Method, path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: false,
+        creates: false,
     }
 }
 
@@ -53,6 +56,17 @@ const fn probe(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: true,
+        creates: false,
+    }
+}
+
+const fn creating(path: &'static str, needs: Needs) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        needs,
+        is_probe: false,
+        creates: true,
     }
 }
 
@@ -67,7 +81,7 @@ pub static TABLE: &[Route] = &[
     route(Method::GET, "/api/docs", Needs::SignedIn),
     route(Method::GET, "/api/openapi.json", Needs::SignedIn),
     route(Method::GET, "/api/v1/drills", STATUS),
-    route(Method::POST, "/api/v1/drills/{name}", OPERATE),
+    creating("/api/v1/drills/{name}", OPERATE),
     route(Method::GET, "/api/v1/drills/runs/{id}", STATUS),
     route(Method::GET, "/api/v1/status", STATUS),
     route(Method::GET, "/api/v1/status/{*path}", STATUS),
@@ -75,18 +89,18 @@ pub static TABLE: &[Route] = &[
     route(Method::GET, "/api/v1/status/stream", STATUS),
     route(Method::POST, "/api/v1/supervisor/{*path}", OPERATE),
     route(Method::GET, "/api/v1/terminals", SEE_TERMINALS),
-    route(Method::POST, "/api/v1/terminals", USE_TERMINALS),
+    creating("/api/v1/terminals", USE_TERMINALS),
     route(Method::GET, "/api/v1/terminals/{id}", SEE_TERMINALS),
     route(Method::PATCH, "/api/v1/terminals/{id}", USE_TERMINALS),
     route(Method::DELETE, "/api/v1/terminals/{id}", USE_TERMINALS),
     route(Method::GET, "/api/v1/terminals/{id}/attach", USE_TERMINALS),
     route(Method::GET, "/api/v1/tokens", READ),
-    route(Method::POST, "/api/v1/tokens", Needs::Everything),
+    creating("/api/v1/tokens", Needs::Everything),
     route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
 ];
 
 /// A route's place in [`TABLE`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteId(pub usize);
 
 impl RouteId {

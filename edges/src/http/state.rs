@@ -1,7 +1,7 @@
 //! What handlers and layers share: the handles of the domains, the bounds, and what is counted.
 
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use ground::Micros;
 use serde::Serialize;
@@ -14,6 +14,7 @@ use super::docs::Documents;
 use super::limits::Limits;
 use super::listen::{Drain, ListenGauges};
 use super::metrics::Meters;
+use super::repeats::Repeats;
 
 /// What this program is, as `/info` tells it.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -69,8 +70,10 @@ pub struct Edge {
     pub started: Instant,
     /// Whether the TCP listener can be reached from this machine only.
     pub is_loopback_only: bool,
-    /// The OpenAPI document and the docs page.
-    pub documents: Documents,
+    /// The OpenAPI document and the docs page, made when they are first needed: a start does not wait for them.
+    pub documents: LazyLock<Documents>,
+    /// Requests that were sent with a key.
+    pub(crate) repeats: Repeats,
     /// Places for requests in flight.
     pub places: Semaphore,
     /// Places for WebSockets and event streams.
@@ -121,7 +124,8 @@ impl AppState {
             started_at: Micros::now() - up,
             started,
             is_loopback_only,
-            documents: super::router::documents(),
+            documents: LazyLock::new(super::router::documents),
+            repeats: Repeats::default(),
             places: Semaphore::new(limits.max_in_flight),
             stream_places: Arc::new(Semaphore::new(limits.max_streams)),
             limits,

@@ -103,20 +103,20 @@ pub(crate) async fn events(
     State(edge): State<AppState>,
     Query(asked): Query<Events>,
 ) -> Json<Page<StatusEvent>> {
-    let limit = asked.limit.unwrap_or(DEFAULT_LIMIT);
+    let (since, limit) = (
+        asked.cursor.or(asked.since),
+        asked.limit.unwrap_or(DEFAULT_LIMIT),
+    );
     let path = asked.path.as_deref().map(absolute);
-    let items = edge
-        .handles
-        .system
-        .events(asked.cursor.or(asked.since), path.as_deref(), limit);
-    let last = items
-        .last()
-        .filter(|_| items.len() == limit)
-        .map(|event| event.id.to_string());
-    Json(Page {
-        items,
-        next_cursor: last,
-    })
+    let items = edge.handles.system.events(since, path.as_deref(), limit);
+    Json(page(items, limit))
+}
+
+/// A full page goes on behind its last event.
+fn page(items: Vec<StatusEvent>, limit: usize) -> Page<StatusEvent> {
+    let last = items.last().filter(|_| items.len() == limit);
+    let next_cursor = last.map(|event| event.id.to_string());
+    Page { items, next_cursor }
 }
 
 /// A page of events.

@@ -44,18 +44,21 @@ pub(crate) async fn act(
     let (path, action, word) = parse(&target)?;
     let event_id = edge.handles.system.act(&path, action)?;
     tracing::info!(%caller, path, action = word, event_id, "operator action");
-    let status_url = format!("/api/v1/status{path}");
-    let accepted = Accepted {
-        event_id,
-        path,
-        action: word,
-        status_url: status_url.clone(),
-    };
-    Ok((
-        StatusCode::ACCEPTED,
-        [(LOCATION, status_url)],
-        Json(accepted),
-    ))
+    let accepted = Accepted::new(event_id, path, word);
+    let location = [(LOCATION, accepted.status_url.clone())];
+    Ok((StatusCode::ACCEPTED, location, Json(accepted)))
+}
+
+impl Accepted {
+    fn new(event_id: u64, path: String, action: &'static str) -> Self {
+        let status_url = format!("/api/v1/status{path}");
+        Self {
+            event_id,
+            path,
+            action,
+            status_url,
+        }
+    }
 }
 
 /// Splits `ptys/manager/restart` into the node's path and the action.

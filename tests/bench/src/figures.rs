@@ -69,11 +69,6 @@ pub(crate) fn us(duration: Duration) -> String {
     duration.as_micros().to_string()
 }
 
-/// Seconds with two digits.
-pub(crate) fn seconds(duration: Duration) -> String {
-    format!("{:.2}", duration.as_secs_f64())
-}
-
 /// A ratio with two digits.
 pub(crate) fn times(ratio: f64) -> String {
     format!("{ratio:.2}×")

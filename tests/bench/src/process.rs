@@ -1,9 +1,10 @@
 //! What `/proc` tells of a server's cost: processor time, memory, threads.
 
+use std::collections::HashMap;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tokio::time::{Instant, sleep};
 
 /// How long memory must stay the same to count as settled, and how long that is waited for.
@@ -21,26 +22,47 @@ pub(crate) struct Footprint {
     pub(crate) threads: u64,
 }
 
-/// The processor time, user and system, that a process itself has used; its children's is not in it. Resolution: a tick,
-/// usually 10 ms.
-///
-/// # Errors
-///
-/// When the process is gone.
-pub(crate) fn cpu_time(pid: i32) -> Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the server is gone")?;
-    let ticks = parse_ticks(&stat).context("a line of another form")?;
-    let ticks_a_second = rustix::param::clock_ticks_per_second();
-    Ok(Duration::from_millis(ticks * 1000 / ticks_a_second.max(1)))
+/// The processor time that each thread of a process has used so far, user and system. Its children's is not in it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cpu {
+    threads: HashMap<u32, Duration>,
 }
 
-/// User and system time in ticks.
-fn parse_ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(") ")?;
-    let mut fields = rest.split(' ').skip(11);
-    let user: u64 = fields.next()?.parse().ok()?;
-    let system: u64 = fields.next()?.parse().ok()?;
-    Some(user + system)
+impl Cpu {
+    /// Up to now. The scheduler counts nanoseconds, where the usual figure counts ticks of ten milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// When the process is gone.
+    pub(crate) fn of(pid: i32) -> Result<Self> {
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).context("the server is gone")?;
+        let threads = tasks.filter_map(|task| {
+            let task = task.ok()?;
+            let used = parse_schedstat(&fs::read_to_string(task.path().join("schedstat")).ok()?)?;
+            Some((task.file_name().to_str()?.parse().ok()?, used))
+        });
+        let threads: HashMap<u32, Duration> = threads.collect();
+        ensure!(!threads.is_empty(), "the system tells no processor time");
+        Ok(Self { threads })
+    }
+
+    /// What was used since `earlier`. What a thread used that has ended meanwhile is not known; the servers here keep theirs.
+    pub(crate) fn since(&self, earlier: &Self) -> Duration {
+        let used = self.threads.iter().map(|(thread, now)| {
+            let before = earlier.threads.get(thread).copied().unwrap_or_default();
+            now.saturating_sub(before)
+        });
+        used.sum()
+    }
+}
+
+/// Time on a processor, in nanoseconds, is the first number.
+fn parse_schedstat(text: &str) -> Option<Duration> {
+    text.split(' ')
+        .next()?
+        .parse()
+        .ok()
+        .map(Duration::from_nanos)
 }
 
 /// Its memory and threads now.
@@ -85,10 +107,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_user_and_system() {
-        let stat = "42 (a) b) S 1 42 42 0 -1 4194560 900 0 0 0 17 25 3 4 20 0 1 0 9000 1 2";
-        assert_eq!(parse_ticks(stat), Some(42));
-        assert_eq!(parse_ticks("42 (a"), None);
+    fn the_first_number_is_the_time() {
+        assert_eq!(
+            parse_schedstat("1500 20 3\n"),
+            Some(Duration::from_nanos(1500))
+        );
+        assert_eq!(parse_schedstat(""), None);
     }
 
     #[test]
@@ -96,6 +120,7 @@ mod tests {
         let pid = i32::try_from(std::process::id()).expect("fits");
         let footprint = footprint(pid).expect("runs");
         assert!(footprint.resident >= footprint.own && footprint.threads > 0);
-        cpu_time(pid).expect("runs");
+        let before = Cpu::of(pid).expect("runs");
+        assert!(Cpu::of(pid).expect("runs").since(&before) < Duration::from_mins(1));
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::figures::{Spread, float, ms};
 use crate::goals::Goals;
-use crate::process::{cpu_time, footprint};
+use crate::process::{Cpu, footprint};
 use crate::table::Table;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -101,9 +101,9 @@ async fn idle(binary: &Path, is_quick: bool, goals: &mut Goals) -> Result<()> {
     let started = Started::launch(binary, &home).await?;
     sleep(Duration::from_secs(settle)).await;
     let memory = footprint(started.pid)?;
-    let (before, began) = (cpu_time(started.pid)?, Instant::now());
+    let (before, began) = (Cpu::of(started.pid)?, Instant::now());
     sleep(Duration::from_secs(watch)).await;
-    let used = cpu_time(started.pid)?.saturating_sub(before);
+    let used = Cpu::of(started.pid)?.since(&before);
     let percent = used.div_duration_f64(began.elapsed()) * 100.0;
     started.stop(&home).await?;
 

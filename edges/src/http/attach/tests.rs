@@ -65,8 +65,8 @@ impl House {
         let address = builder.address::<Ptys>();
         let ptys = Ptys::handle(address.clone());
         let path = std::env::vars_os().filter(|(name, _)| name == "PATH");
-        let ports = ptys::Ports::new(Db::vacant(), DaemonEnvironment::new(path));
-        builder.add::<Ptys>(address, ptys::Config::default(), ports);
+        let needs = ptys::Ports::new(Db::vacant(), DaemonEnvironment::new(path));
+        builder.add::<Ptys>(address, ptys::Config::default(), needs);
         // Terminals need the store softly; here it is switched off.
         builder.disable::<store::Store>("not needed here");
         let accounts = Accounts::handle(builder.address::<Accounts>());

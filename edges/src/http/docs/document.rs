@@ -88,6 +88,9 @@ fn complete_operation(operation: &mut Value, route: &Route) {
     if has_body || has_query {
         common.push(&codes::INVALID);
     }
+    if route.creates {
+        common.extend([&codes::BAD_KEY, &codes::KEY_REUSED]);
+    }
     if !route.is_probe {
         common.extend([&codes::OVERLOADED, &codes::DRAINING]);
     }
@@ -95,6 +98,9 @@ fn complete_operation(operation: &mut Value, route: &Route) {
         return;
     };
     set_security(operation, route.needs);
+    if route.creates {
+        take_key(operation);
+    }
     let responses = operation.entry("responses").or_insert_with(|| json!({}));
     for code in common {
         add_error(responses, code);
@@ -131,6 +137,21 @@ fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
     };
     operation.insert("security".to_owned(), security);
     operation.insert("x-needs".to_owned(), Value::String(words));
+}
+
+/// The header that lets a request be sent twice and happen once.
+fn take_key(operation: &mut Map<String, Value>) {
+    let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
+    if let Some(parameters) = parameters.as_array_mut() {
+        parameters.push(json!({
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": false,
+            "description": "Names the request: sent again within 24 hours with the same key and body, it gets the same \
+                answer (with `Idempotency-Replayed: true`) and happens once.",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        }));
+    }
 }
 
 /// Names a code in the description of its status.
@@ -290,5 +311,7 @@ fields are refused. Lists answer `{items, next_cursor}` and take `limit` (1 to 2
 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`; bad input is answered with all findings at \
 once, each with its JSON pointer. `Retry-After` says when trying again makes sense.
+
+**Creating** something can be asked for twice: with an `Idempotency-Key` the second request gets the first one's answer.
 
 **Requests** may carry `X-Request-Id` and `traceparent`; every answer carries `X-Request-Id`. Each request has a deadline.";

@@ -1,6 +1,6 @@
 //! A JSON body as a typed value.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -27,8 +27,9 @@ where
     type Rejection = Problem;
 
     async fn from_request(request: Request, edge: &AppState) -> Result<Self, Problem> {
-        require_json(request.headers())?;
-        let bytes = whole_body(request, edge.limits.max_json_bytes).await?;
+        let (parts, body) = request.into_parts();
+        require_json(&parts.headers)?;
+        let bytes = whole_body(&parts.headers, body, edge.limits.max_json_bytes).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -55,15 +56,22 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
-async fn whole_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let declared = request
-        .headers()
+/// The whole body, at most `limit` bytes of it.
+///
+/// # Errors
+/// 413 when there is more, 400 when it breaks off.
+pub(crate) async fn whole_body(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+) -> Result<Bytes, Problem> {
+    let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
-    match Limited::new(request.into_body(), limit).collect().await {
+    match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
         Err(error) => {

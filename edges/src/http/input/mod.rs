@@ -16,7 +16,7 @@ mod query;
 mod read;
 mod rules;
 
-pub(crate) use body::Json;
+pub(crate) use body::{Json, whole_body};
 pub(crate) use id::PathId;
 pub(crate) use page::PageQuery;
 pub(crate) use query::Query;

@@ -3,7 +3,7 @@
 //! `observe` gives it an id and a span, catches panics, writes errors out, counts and logs. `admit` turns it away when
 //! the server is stopping or full, and sets its deadline. `guard` asks whether it came to the right host from the right
 //! origin. `authorize` asks who sends it and whether that caller may. `negotiate` asks whether the client can read the
-//! answer. The order is by price: what costs least refuses first.
+//! answer. `repeat` lets a request with an `Idempotency-Key` happen once. The order is by price: what costs least refuses first.
 
 mod admit;
 mod authorize;
@@ -11,6 +11,7 @@ mod guard;
 mod negotiate;
 mod observe;
 mod origin;
+mod repeat;
 mod trace;
 
 use axum::Router;
@@ -22,6 +23,7 @@ use super::state::AppState;
 pub(crate) fn around(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     // The last one added is the outermost.
     router
+        .layer(from_fn_with_state(state.clone(), repeat::repeat))
         .layer(from_fn_with_state(state.clone(), negotiate::negotiate))
         .layer(from_fn_with_state(state.clone(), authorize::authorize))
         .layer(from_fn_with_state(state.clone(), guard::guard))

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Protocol};
+use super::descriptors::make_room;
 use super::drain::Drain;
 use super::owned::OwnedExecutor;
 use super::socket::{Listeners, LocalListener};
@@ -63,7 +64,7 @@ impl Server {
         let acceptor = Acceptor {
             router,
             protocol: Arc::new(Protocol::new(limits, &drain, executor)),
-            tcp_places: Arc::new(Semaphore::new(limits.max_connections)),
+            tcp_places: Arc::new(Semaphore::new(make_room(limits))),
             local_places: Arc::new(Semaphore::new(limits.max_local_connections)),
             gauges,
             owner: rustix::process::geteuid().as_raw(),
@@ -150,7 +151,7 @@ impl Acceptor {
                 }
                 Err(error) if is_clients(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, pause_ms = backoff.as_millis(), "cannot accept connections for now");
+                    tracing::warn!(%error, pause_ms = backoff.as_millis(), "connections cannot be accepted; trying again");
                     tokio::select! {
                         () = stop.cancelled() => break,
                         () = tokio::time::sleep(backoff) => {}

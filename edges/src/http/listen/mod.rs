@@ -9,10 +9,12 @@
 //! left. A connection that sits idle costs one timer and no work.
 //!
 //! Layout: `socket` binding (TCP, Unix socket with peer credentials), `accept` the loop, `connection` one connection,
-//! `drain` the state of shutting down, `owned` the executor of HTTP/2.
+//! `descriptors` the limit of open files, `drain` the state of
+//! shutting down, `owned` the executor of HTTP/2.
 
 mod accept;
 mod connection;
+mod descriptors;
 mod drain;
 mod owned;
 mod socket;

@@ -29,15 +29,11 @@ pub(crate) async fn metrics(State(edge): State<AppState>) -> Result<Response, Pr
     let mut out = String::with_capacity(16 * 1024);
     write(&edge, &process, &mut out)
         .map_err(|_| Problem::internal("metrics could not be written"))?;
-    Ok((
-        [(
-            header::CONTENT_TYPE,
-            "text/plain; version=0.0.4; charset=utf-8",
-        )],
-        out,
-    )
-        .into_response())
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], out).into_response())
 }
+
+/// Prometheus' text form, with its version.
+const MEDIA_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 fn write(edge: &Edge, process: &process::Process, out: &mut String) -> std::fmt::Result {
     edge.meters.write(out)?;

@@ -4,7 +4,7 @@
 
 use std::fmt::Result;
 
-use supervisor::{NodeStatus, System};
+use supervisor::{Detail, NodeStatus, System};
 
 use super::text::{Kind, Metric, escaped};
 
@@ -50,7 +50,42 @@ pub(super) fn write(system: &System, out: &mut String) -> Result {
     for (node, mailbox) in nodes.iter().filter_map(|node| Some((node, node.mailbox?))) {
         limit.labelled(&labels(node), mailbox.limit, out)?;
     }
+    write_details(&nodes, out)
+}
+
+/// What the nodes tell of themselves in numbers, and of these once more the terminals, under a name to alarm on.
+fn write_details(nodes: &[&NodeStatus], out: &mut String) -> Result {
+    let help = "Numbers that the node tells of itself, by name.";
+    let mut details = Metric::new("mainstay_node_detail", Kind::Gauge, help);
+    let mut terminals = Vec::new();
+    for node in nodes {
+        for (name, value) in node
+            .detail
+            .iter()
+            .filter_map(|(name, value)| Some((name, number(value)?)))
+        {
+            let labels = format!("{},name=\"{}\"", labels(node), escaped(name));
+            details.labelled(&labels, &value, out)?;
+            if node.path.starts_with("/ptys/") && matches!(name.as_str(), "running" | "exited") {
+                terminals.push((name, value));
+            }
+        }
+    }
+    let mut gauge = Metric::new("mainstay_terminals", Kind::Gauge, "Terminals, by state.");
+    for (state, count) in terminals {
+        gauge.labelled(&format!("state=\"{state}\""), count, out)?;
+    }
     Ok(())
+}
+
+/// A detail as a number; none for texts.
+fn number(detail: &Detail) -> Option<String> {
+    match detail {
+        Detail::Bool(value) => Some(u8::from(*value).to_string()),
+        Detail::Int(value) => Some(value.to_string()),
+        Detail::Float(value) => Some(value.to_string()),
+        Detail::Text(_) => None,
+    }
 }
 
 fn collect<'a>(node: &'a NodeStatus, nodes: &mut Vec<&'a NodeStatus>) {

@@ -23,14 +23,12 @@ async fn every_route_of_the_table_is_served() {
         .filter(|route| route.path != "/api/v1/status/stream")
     {
         let answer = ask_for(&route.method, route.path).of(&app).await;
-        let is_missing =
-            answer.text.contains("http.unknown_route") && !route.path.contains("supervisor");
-        assert!(
-            !is_missing && answer.status != StatusCode::METHOD_NOT_ALLOWED,
-            "{} {}",
-            route.method,
-            route.path
-        );
+        let is_problem = answer.header("content-type") == Some("application/problem+json");
+        let is_missing = is_problem && answer.code() == codes::UNKNOWN_ROUTE.code;
+        // The empty target of an action is a route that only its handler can refuse.
+        let is_missing = is_missing && !route.path.contains("supervisor");
+        let is_served = !is_missing && answer.status != StatusCode::METHOD_NOT_ALLOWED;
+        assert!(is_served, "{} {}", route.method, route.path);
         assert_ne!(
             answer.status,
             StatusCode::INTERNAL_SERVER_ERROR,

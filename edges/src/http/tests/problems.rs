@@ -265,3 +265,36 @@ async fn handlers_that_hang_or_panic() {
     );
     assert_eq!(bare.code(), codes::INTERNAL.code);
 }
+
+#[tokio::test]
+async fn a_request_with_a_key_happens_once() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let state = edge(Limits::default()).await;
+    let count = std::sync::Arc::new(AtomicUsize::new(0));
+    let make = {
+        let count = std::sync::Arc::clone(&count);
+        move || async move {
+            (
+                StatusCode::CREATED,
+                count.fetch_add(1, Ordering::Relaxed).to_string(),
+            )
+        }
+    };
+    let route = Router::new().route("/api/v1/terminals", axum::routing::post(make));
+    let app = layers::around(route, &state).with_state(state);
+    let keyed = |key: &str| open("{}").with("idempotency-key", key);
+    for _ in 0..2 {
+        let answer = keyed("one").of(&app).await;
+        assert_eq!((answer.status.as_u16(), answer.text.as_str()), (201, "0"));
+    }
+    let replayed = keyed("one").of(&app).await;
+    assert_eq!(replayed.header("idempotency-replayed"), Some("true"));
+    let stranger = keyed("one").bearing("mst_all").of(&app).await;
+    assert_eq!(stranger.text, "1", "another caller's key is another key");
+    assert_eq!(keyed("two").of(&app).await.text, "2");
+    assert_eq!(open("{}").of(&app).await.text, "3");
+    let other_body = open("{ }").with("idempotency-key", "one").of(&app).await;
+    assert_problem!("idempotency_key_reused", other_body);
+    assert_problem!("bad_idempotency_key", keyed("two words").of(&app).await);
+}
