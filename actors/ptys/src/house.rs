@@ -81,7 +81,7 @@ impl House {
             self.close(&terminal, ClosedReason::Deleted).await?;
             return Err(error);
         }
-        self.records().recorded(terminal.id).await;
+        self.records().recorded(terminal.id, &self.ports.db).await;
         tracing::info!(id = %terminal.id, "terminal opened");
         Ok(terminal.info())
     }
@@ -143,7 +143,7 @@ impl House {
         }
         self.directory().unlist(id);
         self.records().remove(id);
-        self.records().recorded(id).await;
+        self.records().recorded(id, &self.ports.db).await;
         tracing::info!(%id, ?reason, "terminal closed");
         Ok(())
     }

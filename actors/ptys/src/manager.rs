@@ -86,7 +86,7 @@ impl ManagerActor {
             Err(PtysError::Lost(_)) if self.house.directory().forget(id) => {
                 let house = Arc::clone(&self.house);
                 cx.offload(async move {
-                    house.records().recorded(id).await;
+                    house.records().recorded(id, &house.ports.db).await;
                     reply.send(Ok(()));
                 });
                 return;

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ground::{DbError, Id, Micros};
+use ground::{Db, DbError, Id, Micros};
 use supervisor::{Address, Condition, Context, Level, StartError, Worker, WorkerError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -33,7 +33,14 @@ const RECORDED_LIMIT: Duration = Duration::from_secs(2);
 /// How long the last write may take when the domain stops.
 const LAST_WRITE_LIMIT: Duration = Duration::from_secs(1);
 
-const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// How long a start waits for a store that is starting too, so that the terminals of an earlier daemon are listed from the first
+/// answer on.
+const ADOPT_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often such a start looks.
+const ADOPT_POLL: Duration = Duration::from_millis(2);
+
+const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// Requests of the records actor.
@@ -53,8 +60,8 @@ struct Notes {
     /// Rises with each note, so that a note made during a write is not taken for the written one.
     version: u64,
     adopted: bool,
-    /// The last write failed: nobody waits until one succeeds.
-    failing: bool,
+    /// Writes that failed: who waited for one of them goes on.
+    failures: u64,
     wake: Option<Address<RecordsMsg>>,
 }
 
@@ -111,12 +118,16 @@ impl Records {
         }
     }
 
-    /// Waits until the newest change of a terminal is recorded, for as long as the store takes records and for 2 s at most.
-    /// Cancel-safe.
-    pub(crate) async fn recorded(&self, id: Id) {
+    /// Waits until the newest change of a terminal is recorded: until a write fails, for 2 s at most, and not at all while there
+    /// is no store. Cancel-safe.
+    pub(crate) async fn recorded(&self, id: Id, db: &Db) {
+        if db.backend().is_err() {
+            return;
+        }
+        let failed_before = self.notes.with(|notes| notes.failures);
         let waits = || {
             self.notes
-                .with(|notes| !notes.failing && notes.changes.contains_key(&id))
+                .with(|notes| notes.failures == failed_before && notes.changes.contains_key(&id))
         };
         let recorded = async {
             loop {
@@ -132,8 +143,8 @@ impl Records {
         drop(timeout(RECORDED_LIMIT, recorded).await);
     }
 
-    fn set_failing(&self, failing: bool) {
-        self.notes.with(|notes| notes.failing = failing);
+    fn count_failure(&self) {
+        self.notes.with(|notes| notes.failures += 1);
         self.tried.notify_waiters();
     }
 
@@ -207,7 +218,7 @@ impl RecordsActor {
     /// Writes all that is noted. This is the actor's only work and bounded in time, so it is done in its handler: a fault in it is then the
     /// supervisor's to see.
     async fn write(&mut self, cx: &Context<RecordsMsg>) {
-        if self.is_waiting {
+        if self.is_waiting && self.house.ports.db.backend().is_err() {
             return;
         }
         match timeout(WRITE_LIMIT, self.write_all())
@@ -216,7 +227,6 @@ impl RecordsActor {
         {
             Ok(()) => {
                 self.retry = FIRST_RETRY;
-                self.house.records().set_failing(false);
                 cx.clear();
             }
             Err(error) => self.postpone(&error, cx),
@@ -251,12 +261,20 @@ impl RecordsActor {
         Ok(())
     }
 
+    async fn adopt_when_open(&self) -> Result<(), DbError> {
+        while self.house.ports.db.backend().is_err() {
+            tokio::time::sleep(ADOPT_POLL).await;
+        }
+        self.adopt().await
+    }
+
     fn postpone(&mut self, error: &DbError, cx: &Context<RecordsMsg>) {
-        let delay = self.retry;
-        self.retry = (delay * 2).min(LAST_RETRY);
-        self.is_waiting = true;
-        self.house.records().set_failing(true);
-        cx.after(delay, RecordsMsg::Retry);
+        self.house.records().count_failure();
+        if !self.is_waiting {
+            self.is_waiting = true;
+            cx.after(self.retry, RecordsMsg::Retry);
+            self.retry = (self.retry * 2).min(LAST_RETRY);
+        }
         let noted = self.house.records().noted();
         if noted == 0 {
             cx.clear();
@@ -285,13 +303,18 @@ impl Worker for RecordsActor {
     type Seed = Arc<House>;
 
     async fn start(house: Self::Seed, cx: &Context<Self::Msg>) -> Result<Self, StartError> {
-        // What was noted while nobody was here, and the rows of an earlier daemon.
-        cx.after(Duration::ZERO, RecordsMsg::Retry);
-        Ok(Self {
+        let actor = Self {
             house,
             retry: FIRST_RETRY,
             is_waiting: false,
-        })
+        };
+        if !actor.house.records().is_adopted() {
+            // Without a store the terminals serve all the same, and the rows are taken over when it comes.
+            drop(timeout(ADOPT_LIMIT, actor.adopt_when_open()).await);
+        }
+        // What was noted while nobody was here.
+        cx.after(Duration::ZERO, RecordsMsg::Retry);
+        Ok(actor)
     }
 
     async fn handle(&mut self, msg: Self::Msg, cx: &Context<Self::Msg>) -> Result<(), WorkerError> {
