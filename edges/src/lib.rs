@@ -17,4 +17,4 @@ pub mod http;
 mod reload;
 mod systemd;
 mod telemetry;
-mod wire;
+pub mod wire;

@@ -13,7 +13,20 @@ use crate::cli::{UpOptions, version};
 use crate::config::{self, Settings};
 use crate::drills::Drills;
 use crate::house::House;
-use crate::http::{About, AppState, Drain, Handles, Limits, Listeners, Parts, Server, router};
+use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+
+/// The handles that the edge serves.
+#[derive(Clone)]
+pub struct Handles {
+    /// The tree.
+    pub system: System,
+    /// Tokens.
+    pub accounts: AccountsHandle,
+    /// Terminals.
+    pub ptys: PtysHandle,
+    /// Fault drills.
+    pub drills: Drills,
+}
 
 /// The domains with their handles, before anything runs.
 pub(crate) struct Wired {

@@ -106,63 +106,8 @@ codes! {
 /// A code that a domain answers with: code, status, meaning.
 pub type DomainCode = (&'static str, u16, &'static str);
 
-/// The codes of the supervisor and the domains. A test holds the list against their sources.
-pub const DOMAINS: &[DomainCode] = &[
-    (
-        "accounts.busy",
-        503,
-        "Too many requests about tokens are under way; try again after `Retry-After` seconds.",
-    ),
-    (
-        "accounts.deadline",
-        504,
-        "The database did not answer in time; look whether the change was made before repeating it.",
-    ),
-    (
-        "accounts.expired_token",
-        401,
-        "The token has expired; make another one with `mainstay token create`.",
-    ),
-    (
-        "accounts.internal",
-        500,
-        "A fault of the server; the log has it under the request id.",
-    ),
-    (
-        "accounts.invalid",
-        422,
-        "The token asked for breaks rules; `errors` lists all of them.",
-    ),
-    (
-        "accounts.malformed_token",
-        401,
-        "What was shown cannot be a token; copy it again, whole.",
-    ),
-    (
-        "accounts.revoked_token",
-        401,
-        "The token was revoked; make another one with `mainstay token create`.",
-    ),
-    (
-        "accounts.store_lost",
-        503,
-        "The database is away, so tokens can be neither looked up nor changed; a good token stays good.",
-    ),
-    (
-        "accounts.token_not_found",
-        404,
-        "There is no token with this id; `mainstay token list` shows them.",
-    ),
-    (
-        "accounts.too_many_tokens",
-        429,
-        "As many tokens are in use as may be; revoke one, or raise `accounts.max_tokens`.",
-    ),
-    (
-        "accounts.unknown_token",
-        401,
-        "The token was not given out here; make one with `mainstay token create`.",
-    ),
+/// The codes of the supervisor and its drills.
+pub const OPERATORS: &[DomainCode] = &[
     (
         "drills.budget_low",
         409,
@@ -192,51 +137,6 @@ pub const DOMAINS: &[DomainCode] = &[
         "drills.unknown_run",
         404,
         "There is no such run, or it was too long ago.",
-    ),
-    (
-        "ptys.exited",
-        409,
-        "The shell of the terminal has ended; open a new terminal.",
-    ),
-    (
-        "ptys.invalid",
-        422,
-        "The terminal asked for breaks rules; `errors` lists all of them.",
-    ),
-    (
-        "ptys.lost",
-        409,
-        "The terminal ended with an earlier run of the daemon; delete it and open a new one.",
-    ),
-    (
-        "ptys.not_ended",
-        500,
-        "Processes of the terminal could not be ended; try again, or look at them with ps.",
-    ),
-    (
-        "ptys.not_found",
-        404,
-        "There is no terminal with this id; list the terminals to see which there are.",
-    ),
-    (
-        "ptys.not_made",
-        503,
-        "The system has no terminal or process left to give; close some and try again.",
-    ),
-    (
-        "ptys.slow_start",
-        504,
-        "The shell could not be started in time; its file system may be slow or hang.",
-    ),
-    (
-        "ptys.too_many",
-        429,
-        "As many terminals run as may; close one, or raise `ptys.max_terminals`.",
-    ),
-    (
-        "ptys.too_many_viewers",
-        429,
-        "As many viewers are attached as may be; detach one, or raise `ptys.max_viewers`.",
     ),
     (
         "supervisor.busy",
@@ -275,6 +175,11 @@ pub const DOMAINS: &[DomainCode] = &[
         "The tree has no node at this path; GET /api/v1/status shows the tree.",
     ),
 ];
+
+/// The codes of the supervisor and the domains. A test holds them against their sources.
+pub fn of_domains() -> impl Iterator<Item = &'static DomainCode> {
+    super::CONCERNS.iter().flat_map(|concern| concern.codes)
+}
 
 /// The codes of one finding in `errors`, with their meaning.
 pub const FINDINGS: &[(&str, &str)] = &[
@@ -326,10 +231,14 @@ mod tests {
         }
         assert!(EDGE.is_sorted_by_key(|code| code.status));
         assert!(
-            DOMAINS.iter().all(|(code, ..)| seen.insert(code)),
+            of_domains().all(|(code, ..)| seen.insert(code)),
             "a code is listed twice"
         );
-        assert!(DOMAINS.is_sorted(), "in order of their names");
+        let sorted = |concern: &super::super::concern::Concern| concern.codes.is_sorted();
+        assert!(
+            crate::http::CONCERNS.iter().all(sorted),
+            "in order of their names"
+        );
     }
 
     /// Wherever an error of ours says its code, the list has it, and the list has no others.
@@ -337,24 +246,34 @@ mod tests {
     fn every_code_of_the_domains_is_described() {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut told = HashSet::new();
-        for file in [
-            "supervisor/src/address.rs",
-            "supervisor/src/system.rs",
-            "actors/accounts/src/error.rs",
-            "actors/ptys/src/error.rs",
-            "edges/src/drills.rs",
-        ] {
-            let source = std::fs::read_to_string(root.join(file)).expect(file);
+        for file in sources() {
+            let source = std::fs::read_to_string(root.join(&file)).expect("a source");
             let says = source.split("fn code(&self)").skip(1);
             let says = says.filter_map(|rest| rest.split("fn outside").next());
             let literals = says.flat_map(|code| code.split('"').skip(1).step_by(2));
             told.extend(literals.filter(|text| is_code(text)).map(str::to_owned));
         }
-        let described: HashSet<String> = DOMAINS
-            .iter()
-            .map(|(code, ..)| (*code).to_owned())
-            .collect();
+        let described: HashSet<String> =
+            of_domains().map(|(code, ..)| (*code).to_owned()).collect();
         assert_eq!(told, described);
+    }
+
+    /// Where codes are defined: the errors of the supervisor, of each domain that answers requests, and of drills.
+    fn sources() -> Vec<String> {
+        let others = [
+            "supervisor/src/address.rs",
+            "supervisor/src/system.rs",
+            "edges/src/drills.rs",
+        ];
+        let actors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../actors");
+        let domains = std::fs::read_dir(actors).expect("the domains").flatten();
+        domains
+            .map(|domain| domain.file_name().to_string_lossy().into_owned())
+            // Their errors reach operators through the tree, never a client.
+            .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
+            .map(|domain| format!("actors/{domain}/src/error.rs"))
+            .chain(others.map(str::to_owned))
+            .collect()
     }
 
     fn is_code(text: &str) -> bool {

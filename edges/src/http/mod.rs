@@ -18,6 +18,7 @@
 mod attach;
 pub mod caller;
 pub mod codes;
+mod concern;
 mod docs;
 mod drills;
 mod gate;
@@ -41,9 +42,14 @@ mod terminals;
 mod tests;
 mod tokens;
 
+/// The concerns of the edge. A new domain is one line here.
+pub(crate) static CONCERNS: &[Concern] = &[router::OPERATORS, terminals::CONCERN, tokens::CONCERN];
+
+use concern::Concern;
+
 pub use limits::Limits;
 pub use listen::{Connection, Drain, Drained, ListenError, ListenGauges, Listeners, Peer, Server};
 pub use problem::Problem;
 pub use router::{documents, router};
 pub use routes::{Needs, Route, TABLE};
-pub use state::{About, AppState, Handles, Parts};
+pub use state::{About, AppState, Parts};

@@ -5,25 +5,31 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::concern::Concern;
 use super::docs::Documents;
 use super::problem::{Problem, ProblemBody};
 use super::state::AppState;
-use super::{
-    attach, codes, docs, drills, health, layers, metrics, status, supervise, terminals, tokens,
-};
+use super::{CONCERNS, codes, docs, drills, health, layers, metrics, routes, status, supervise};
 
 /// What the document holds besides the handlers.
 #[derive(OpenApi)]
 #[openapi(components(schemas(ProblemBody<'static>)))]
 struct Base;
 
+/// Health, documents, the tree and what can be done to it.
+pub(super) const OPERATORS: Concern = Concern {
+    routes: of_operators,
+    table: routes::OPERATORS,
+    codes: codes::OPERATORS,
+};
+
 fn collected() -> OpenApiRouter<AppState> {
-    OpenApiRouter::with_openapi(Base::openapi())
-        .merge(of_operators())
-        .merge(of_users())
+    let base = OpenApiRouter::with_openapi(Base::openapi());
+    CONCERNS
+        .iter()
+        .fold(base, |all, concern| all.merge((concern.routes)()))
 }
 
-/// Health, documents, the tree and what can be done to it.
 fn of_operators() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(health::live))
@@ -42,16 +48,6 @@ fn of_operators() -> OpenApiRouter<AppState> {
         .routes(routes!(drills::list))
         .routes(routes!(drills::run))
         .routes(routes!(drills::show))
-}
-
-/// The domains.
-fn of_users() -> OpenApiRouter<AppState> {
-    OpenApiRouter::new()
-        .routes(routes!(terminals::list, terminals::open))
-        .routes(routes!(terminals::show, terminals::change, terminals::end))
-        .routes(routes!(attach::attach))
-        .routes(routes!(tokens::list, tokens::create))
-        .routes(routes!(tokens::revoke))
 }
 
 /// The documents of the routes.

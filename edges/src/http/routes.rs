@@ -3,6 +3,8 @@
 //! The permission layer knows nothing else. A route that is not in this table is refused, whatever the router says, and
 //! a test holds router, table and OpenAPI document against each other; so a new route cannot be open by oversight.
 
+use std::sync::LazyLock;
+
 use accounts::Scope;
 use http::Method;
 
@@ -20,7 +22,7 @@ pub enum Needs {
 }
 
 /// One route.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Route {
     /// Its method; HEAD counts as GET.
     pub method: Method,
@@ -34,13 +36,15 @@ pub struct Route {
     pub creates: bool,
 }
 
-const READ: Needs = Needs::OneOf(&[Scope::Read]);
-const STATUS: Needs = Needs::OneOf(&[Scope::Read, Scope::Operator]);
-const OPERATE: Needs = Needs::OneOf(&[Scope::Operator]);
-const SEE_TERMINALS: Needs = Needs::OneOf(&[Scope::Read, Scope::Terminals]);
-const USE_TERMINALS: Needs = Needs::OneOf(&[Scope::Terminals]);
+/// To read what changes nothing.
+pub(super) const READ: Needs = Needs::OneOf(&[Scope::Read]);
+/// To read the tree.
+pub(super) const STATUS: Needs = Needs::OneOf(&[Scope::Read, Scope::Operator]);
+/// To act on the tree.
+pub(super) const OPERATE: Needs = Needs::OneOf(&[Scope::Operator]);
 
-const fn route(method: Method, path: &'static str, needs: Needs) -> Route {
+/// A route that makes nothing new.
+pub(super) const fn route(method: Method, path: &'static str, needs: Needs) -> Route {
     Route {
         method,
         path,
@@ -60,7 +64,8 @@ const fn probe(path: &'static str, needs: Needs) -> Route {
     }
 }
 
-const fn creating(path: &'static str, needs: Needs) -> Route {
+/// A POST that makes something new.
+pub(super) const fn creating(path: &'static str, needs: Needs) -> Route {
     Route {
         method: Method::POST,
         path,
@@ -70,8 +75,8 @@ const fn creating(path: &'static str, needs: Needs) -> Route {
     }
 }
 
-/// The table.
-pub static TABLE: &[Route] = &[
+/// Health, documents, the tree and what can be done to it.
+pub(super) const OPERATORS: &[Route] = &[
     probe("/health", Needs::Nothing),
     probe("/health/live", Needs::Nothing),
     probe("/health/ready", Needs::Nothing),
@@ -88,16 +93,13 @@ pub static TABLE: &[Route] = &[
     route(Method::GET, "/api/v1/status/events", STATUS),
     route(Method::GET, "/api/v1/status/stream", STATUS),
     route(Method::POST, "/api/v1/supervisor/{*path}", OPERATE),
-    route(Method::GET, "/api/v1/terminals", SEE_TERMINALS),
-    creating("/api/v1/terminals", USE_TERMINALS),
-    route(Method::GET, "/api/v1/terminals/{id}", SEE_TERMINALS),
-    route(Method::PATCH, "/api/v1/terminals/{id}", USE_TERMINALS),
-    route(Method::DELETE, "/api/v1/terminals/{id}", USE_TERMINALS),
-    route(Method::GET, "/api/v1/terminals/{id}/attach", USE_TERMINALS),
-    route(Method::GET, "/api/v1/tokens", READ),
-    creating("/api/v1/tokens", Needs::Everything),
-    route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
 ];
+
+/// All routes of all concerns.
+pub static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let routes = super::CONCERNS.iter().flat_map(|concern| concern.table);
+    routes.cloned().collect()
+});
 
 /// A route's place in [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

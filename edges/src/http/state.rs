@@ -5,9 +5,10 @@ use std::sync::{Arc, LazyLock};
 
 use ground::Micros;
 use serde::Serialize;
-use supervisor::System;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+
+use crate::wire::Handles;
 
 use super::caller::Gate;
 use super::docs::Documents;
@@ -29,19 +30,6 @@ pub struct About {
     pub built_at: Option<&'static str>,
     /// The domains that are switched on.
     pub domains: Vec<String>,
-}
-
-/// The handles that the edge serves.
-#[derive(Clone)]
-pub struct Handles {
-    /// The tree.
-    pub system: System,
-    /// Tokens.
-    pub accounts: accounts::AccountsHandle,
-    /// Terminals.
-    pub ptys: ptys::PtysHandle,
-    /// Fault drills.
-    pub drills: crate::drills::Drills,
 }
 
 /// The state of the HTTP edge; clones share it.

@@ -11,9 +11,86 @@ use ptys::{NewTerminal, TerminalChange, TerminalInfo};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
+use super::attach;
+use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
+use super::routes::{Needs, creating, route};
 use super::state::AppState;
+use accounts::Scope;
+use http::Method;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+const SEE_TERMINALS: Needs = Needs::OneOf(&[Scope::Read, Scope::Terminals]);
+const USE_TERMINALS: Needs = Needs::OneOf(&[Scope::Terminals]);
+
+/// This concern: routes, what a caller needs for each, and what the errors mean.
+pub(super) const CONCERN: Concern = Concern {
+    routes,
+    table: &[
+        route(Method::GET, "/api/v1/terminals", SEE_TERMINALS),
+        creating("/api/v1/terminals", USE_TERMINALS),
+        route(Method::GET, "/api/v1/terminals/{id}", SEE_TERMINALS),
+        route(Method::PATCH, "/api/v1/terminals/{id}", USE_TERMINALS),
+        route(Method::DELETE, "/api/v1/terminals/{id}", USE_TERMINALS),
+        route(Method::GET, "/api/v1/terminals/{id}/attach", USE_TERMINALS),
+    ],
+    codes: &[
+        (
+            "ptys.exited",
+            409,
+            "The shell of the terminal has ended; open a new terminal.",
+        ),
+        (
+            "ptys.invalid",
+            422,
+            "The terminal asked for breaks rules; `errors` lists all of them.",
+        ),
+        (
+            "ptys.lost",
+            409,
+            "The terminal ended with an earlier run of the daemon; delete it and open a new one.",
+        ),
+        (
+            "ptys.not_ended",
+            500,
+            "Processes of the terminal could not be ended; try again, or look at them with ps.",
+        ),
+        (
+            "ptys.not_found",
+            404,
+            "There is no terminal with this id; list the terminals to see which there are.",
+        ),
+        (
+            "ptys.not_made",
+            503,
+            "The system has no terminal or process left to give; close some and try again.",
+        ),
+        (
+            "ptys.slow_start",
+            504,
+            "The shell could not be started in time; its file system may be slow or hang.",
+        ),
+        (
+            "ptys.too_many",
+            429,
+            "As many terminals run as may; close one, or raise `ptys.max_terminals`.",
+        ),
+        (
+            "ptys.too_many_viewers",
+            429,
+            "As many viewers are attached as may be; detach one, or raise `ptys.max_viewers`.",
+        ),
+    ],
+};
+
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, open))
+        .routes(routes!(show, change, end))
+        .routes(routes!(attach::attach))
+}
 
 /// A terminal to open. What is left out comes from the configuration.
 #[derive(Debug, Deserialize, ToSchema)]

@@ -28,7 +28,8 @@ use super::codes;
 use super::limits::Limits;
 use super::listen::{Connection, Drain, Peer};
 use super::problem::Problem;
-use super::state::{About, AppState, Handles, Parts};
+use super::state::{About, AppState, Parts};
+use crate::wire::Handles;
 
 /// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`; none of them ends.
 struct Doorman;

@@ -12,9 +12,87 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
+use super::routes::{Needs, READ, creating, route};
 use super::state::AppState;
+use http::Method;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// This concern: routes, what a caller needs for each, and what the errors mean.
+pub(super) const CONCERN: Concern = Concern {
+    routes,
+    table: &[
+        route(Method::GET, "/api/v1/tokens", READ),
+        creating("/api/v1/tokens", Needs::Everything),
+        route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
+    ],
+    codes: &[
+        (
+            "accounts.busy",
+            503,
+            "Too many requests about tokens are under way; try again after `Retry-After` seconds.",
+        ),
+        (
+            "accounts.deadline",
+            504,
+            "The database did not answer in time; look whether the change was made before repeating it.",
+        ),
+        (
+            "accounts.expired_token",
+            401,
+            "The token has expired; make another one with `mainstay token create`.",
+        ),
+        (
+            "accounts.internal",
+            500,
+            "A fault of the server; the log has it under the request id.",
+        ),
+        (
+            "accounts.invalid",
+            422,
+            "The token asked for breaks rules; `errors` lists all of them.",
+        ),
+        (
+            "accounts.malformed_token",
+            401,
+            "What was shown cannot be a token; copy it again, whole.",
+        ),
+        (
+            "accounts.revoked_token",
+            401,
+            "The token was revoked; make another one with `mainstay token create`.",
+        ),
+        (
+            "accounts.store_lost",
+            503,
+            "The database is away, so tokens can be neither looked up nor changed; a good token stays good.",
+        ),
+        (
+            "accounts.token_not_found",
+            404,
+            "There is no token with this id; `mainstay token list` shows them.",
+        ),
+        (
+            "accounts.too_many_tokens",
+            429,
+            "As many tokens are in use as may be; revoke one, or raise `accounts.max_tokens`.",
+        ),
+        (
+            "accounts.unknown_token",
+            401,
+            "The token was not given out here; make one with `mainstay token create`.",
+        ),
+    ],
+};
+
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(revoke))
+}
 
 /// What a token may be limited to.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]

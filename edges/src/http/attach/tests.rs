@@ -22,7 +22,8 @@ use tokio_util::sync::CancellationToken;
 use super::upgrade::MAX_MESSAGE;
 use crate::http::caller::Gate;
 use crate::http::problem::Problem;
-use crate::http::{About, AppState, Drain, Handles, Limits, Listeners, Parts, Server, router};
+use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+use crate::wire::Handles;
 
 /// Within this time everything in these tests has happened.
 const SOON: Duration = Duration::from_secs(20);

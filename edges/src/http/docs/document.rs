@@ -268,7 +268,7 @@ fn error_codes() -> Value {
     let edge = codes::EDGE
         .iter()
         .map(|code| (code.code, code.status, code.meaning));
-    let mut all: Vec<_> = edge.chain(codes::DOMAINS.iter().copied()).collect();
+    let mut all: Vec<_> = edge.chain(codes::of_domains().copied()).collect();
     all.sort_unstable();
     all.iter()
         .map(

@@ -49,7 +49,7 @@ fn the_document_has_the_routes_of_the_table_and_no_others() {
         }
     }
     let mut listed = BTreeSet::new();
-    for route in TABLE {
+    for route in TABLE.iter() {
         let plain = route.path.replace("{*", "{");
         let actions: &[&str] = if plain.contains("supervisor") {
             &["/restart", "/stop", "/start"]
@@ -74,7 +74,7 @@ async fn strangers_get_health_and_info_and_nothing_else() {
         .map(|route| route.path)
         .collect();
     assert_eq!(open, ["/health", "/health/live", "/health/ready", "/info"]);
-    for route in TABLE {
+    for route in TABLE.iter() {
         let answer = ask_for(&route.method, route.path).over_tcp().of(&app).await;
         if route.needs == Needs::Nothing {
             assert_eq!(answer.status, StatusCode::OK, "{}", route.path);
