@@ -117,7 +117,7 @@ fn servant() -> Policy {
 fn main_policy() -> Policy {
     Policy {
         backoff: Backoff {
-            first: Duration::from_millis(10),
+            first: Duration::from_millis(4),
             max: Duration::from_secs(2),
         },
         ..Policy::default().bears(Level::Critical)
