@@ -4,6 +4,7 @@
 //! that is taken, a database that this version must not touch). What may pass (a database server that is away) is left to
 //! the supervisor: the daemon comes up, says what is missing and goes on trying.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -152,16 +153,14 @@ impl Daemon {
     }
 }
 
-/// The one line on stdout.
-#[expect(
-    clippy::print_stdout,
-    reason = "the ready line is the daemon's only output there"
-)]
+/// The one line on stdout. A reader that has gone ends nothing.
 fn print_ready(address: std::net::SocketAddr, took: Duration) {
-    println!(
-        "mainstay ready on http://{address} in {} ms",
-        took.as_millis()
-    );
+    let ms = took.as_millis();
+    let mut stdout = std::io::stdout();
+    let printed = writeln!(stdout, "mainstay ready on http://{address} in {ms} ms");
+    if let Err(error) = printed.and_then(|()| stdout.flush()) {
+        tracing::warn!(%error, "ready line not printed");
+    }
 }
 
 /// What a signal asks for.

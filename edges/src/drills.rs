@@ -13,6 +13,7 @@ use supervisor::{
     ActError, Fault, FaultKind, Injection, Level, NodeKind, State, StatusEvent, Subscription,
     System, task,
 };
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
@@ -275,14 +276,29 @@ impl Drills {
             .map_or(DEFAULT_SPAN, Duration::from_millis)
             .min(LONGEST_SPAN);
         let run = self.begin(kind, &target)?;
-        let events = self.inner.system.subscribe(None);
-        let injected = Instant::now();
-        if !self.inner.system.inject(&target, kind.injection()).await? {
-            self.update(run, |run| run.state = "done");
-            return Err(DrillError::NoTarget(target));
-        }
-        let watching = task::spawn(self.clone().watch(run, target, events, injected, span));
+        let (answer, answered) = oneshot::channel();
+        // Owned here and not by the request, so that a run ends even when its caller has left.
+        let drills = self.clone();
+        let watching = task::spawn(async move {
+            let events = drills.inner.system.subscribe(None);
+            let injected = Instant::now();
+            match drills.inner.system.inject(&target, kind.injection()).await {
+                Ok(true) => {
+                    drop(answer.send(Ok(())));
+                    drills.watch(run, target, events, injected, span).await;
+                }
+                Ok(false) => {
+                    drills.update(run, |run| run.state = "done");
+                    drop(answer.send(Err(DrillError::NoTarget(target))));
+                }
+                Err(error) => {
+                    drills.update(run, |run| run.state = "done");
+                    drop(answer.send(Err(error.into())));
+                }
+            }
+        });
         *lock(&self.inner.watching) = Some(watching);
+        answered.await.unwrap_or(Err(DrillError::Running))?;
         Ok(run)
     }
 
@@ -380,7 +396,7 @@ impl Drills {
     }
 
     async fn watch(
-        self,
+        &self,
         run: Id,
         target: String,
         mut events: Subscription,

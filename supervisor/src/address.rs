@@ -6,6 +6,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -83,6 +84,8 @@ impl Default for Down {
 struct Slot<M> {
     cell: Arc<NodeCell>,
     target: ArcSwapOption<Target<M>>,
+    /// The incarnation that may open and close the slot: an older one whose thread was blocked may still come to its end.
+    owner: AtomicU64,
     down: ArcSwap<Down>,
 }
 
@@ -220,6 +223,7 @@ impl<M: Send + 'static> Address<M> {
             slot: Arc::new(Slot {
                 cell: NodeCell::new(path, mailbox_limit),
                 target: ArcSwapOption::empty(),
+                owner: AtomicU64::new(0),
                 down: ArcSwap::from_pointee(Down::default()),
             }),
         }
@@ -228,6 +232,17 @@ impl<M: Send + 'static> Address<M> {
     /// Where the actor is in the tree.
     pub fn path(&self) -> &str {
         self.slot.cell.path()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn actor_for_tests(&self) -> Option<ActorRef<Envelope<M>>> {
+        let target = self.slot.target.load();
+        target.as_ref().map(|target| target.actor.clone())
+    }
+
+    /// Whether both are the same slot.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.slot, &other.slot)
     }
 
     /// Whether an incarnation is ready to serve.
@@ -326,9 +341,30 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
-    /// Puts a fresh incarnation behind the address.
+    /// From now on the slot is this incarnation's.
+    pub(crate) fn claim(&self, actor: &ActorRef<Envelope<M>>) {
+        self.slot
+            .owner
+            .store(actor.get_id().pid(), Ordering::Release);
+        self.slot.cell.take_in_hand(None);
+    }
+
+    fn is_owned_by(&self, actor: &ActorRef<Envelope<M>>) -> bool {
+        self.slot.owner.load(Ordering::Acquire) == actor.get_id().pid()
+    }
+
+    /// Puts a fresh incarnation behind the address, if the slot is still its own.
     pub(crate) fn open(&self, actor: ActorRef<Envelope<M>>) {
-        self.slot.target.store(Some(Arc::new(Target { actor })));
+        if self.is_owned_by(&actor) {
+            self.slot.target.store(Some(Arc::new(Target { actor })));
+        }
+    }
+
+    /// Takes this incarnation away, if the slot is still its own.
+    pub(crate) fn close_own(&self, actor: &ActorRef<Envelope<M>>) {
+        if self.is_owned_by(actor) {
+            self.close(Down::default());
+        }
     }
 
     /// Takes the incarnation away: from now on callers hear that it is down.

@@ -80,8 +80,11 @@ impl Board {
         let dirty = model.is_dirty();
         drop(model);
         self.inner.newest.send_if_modified(|seen| {
-            let changed = *seen != newest;
-            *seen = newest;
+            // A slower caller must not take back what a faster one told.
+            let changed = newest > *seen;
+            if changed {
+                *seen = newest;
+            }
             changed
         });
         if dirty {

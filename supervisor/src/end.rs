@@ -67,9 +67,15 @@ impl Record {
         *lock(&self.killed_for) = Some(reason);
     }
 
-    /// The end, once ractor has told of it. `killed` is whether ractor reports a kill; `in_hand` the message that was
+    /// The end, once ractor has told of it. `killed` is whether ractor reports a kill or a cancelled task, `failed` what it
+    /// reports as a failure; `in_hand` the message that was
     /// being handled.
-    pub(crate) fn conclude(&self, killed: bool, in_hand: Option<&str>) -> End {
+    pub(crate) fn conclude(
+        &self,
+        killed: bool,
+        failed: Option<String>,
+        in_hand: Option<&str>,
+    ) -> End {
         if let Some(end) = lock(&self.end).take() {
             return end;
         }
@@ -80,7 +86,9 @@ impl Record {
                 "actor.cancelled",
                 "its task was cancelled from outside of the supervisor",
             ),
-            (_, false) => End::normal(),
+            (_, false) => failed.map_or_else(End::normal, |message| {
+                End::new(EndKind::Failed, "actor.failed", message)
+            }),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::address::{Down, Injection};
 use crate::board::{Board, NodeFacts, StateChange};
@@ -34,8 +35,8 @@ pub(crate) enum GroupMsg {
         incarnation: u64,
         up: bool,
     },
-    /// A timer may be due.
-    Wake,
+    /// The wake-up for this time.
+    Wake { at: Duration },
     /// An operator's order for the child of this name.
     Operator { name: String, order: Operator },
     /// A drill for the child of this name; answers whether it took effect.
@@ -92,6 +93,7 @@ pub(crate) struct GroupState {
     timers: BinaryHeap<Reverse<(Duration, ChildId, u64)>>,
     /// The wake-up that is under way, if any.
     wake_at: Option<Duration>,
+    wake_task: Option<AbortHandle>,
     settled: bool,
     up: bool,
 }
@@ -110,6 +112,7 @@ impl GroupState {
             next_id: 0,
             timers: BinaryHeap::new(),
             wake_at: None,
+            wake_task: None,
             settled: false,
             up: false,
         }
@@ -306,7 +309,13 @@ impl GroupState {
         }
     }
 
-    async fn child_ended(&mut self, myself: &ActorRef<GroupMsg>, actor: ActorId, killed: bool) {
+    async fn child_ended(
+        &mut self,
+        myself: &ActorRef<GroupMsg>,
+        actor: ActorId,
+        killed: bool,
+        failed: Option<String>,
+    ) {
         let Some(child) = self.actors.remove(&actor) else {
             return;
         };
@@ -319,7 +328,7 @@ impl GroupState {
         };
         let cell = slot.launcher.cell();
         let in_hand = cell.as_ref().and_then(|cell| cell.in_hand());
-        let end = live.record.conclude(killed, in_hand);
+        let end = live.record.conclude(killed, failed, in_hand);
         if let Some(cell) = cell {
             cell.take_in_hand(None);
         }
@@ -364,11 +373,14 @@ impl GroupState {
             return;
         }
         self.wake_at = Some(at);
-        drop(myself.send_after(at.saturating_sub(now), || GroupMsg::Wake));
+        let wait = at.saturating_sub(now);
+        let task = myself.send_after(wait, move || GroupMsg::Wake { at });
+        if let Some(later) = self.wake_task.replace(task.abort_handle()) {
+            later.abort();
+        }
     }
 
     async fn wake(&mut self, myself: &ActorRef<GroupMsg>) {
-        self.wake_at = None;
         let now = self.epoch.now();
         while let Some(Reverse((at, child, token))) = self.timers.peek().copied() {
             if at > now {
@@ -378,6 +390,7 @@ impl GroupState {
             self.handle_event(myself, Event::Timer { child, token })
                 .await;
         }
+        self.wake_at = None;
         self.schedule_wake(myself, now);
     }
 
@@ -442,7 +455,9 @@ impl GroupState {
                 };
                 self.handle_event(myself, event).await;
             }
-            GroupMsg::Wake => self.wake(myself).await,
+            // A wake-up that an earlier one replaced is nobody's.
+            GroupMsg::Wake { at } if self.wake_at != Some(at) => {}
+            GroupMsg::Wake { .. } => self.wake(myself).await,
             GroupMsg::Operator { name, order } => {
                 if let Some(child) = self.names.get(name.as_str()).copied() {
                     self.handle_event(myself, Event::Operator { child, order })
@@ -511,14 +526,17 @@ impl Actor for Group {
         event: SupervisionEvent,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
-        let (actor, killed) = match event {
-            SupervisionEvent::ActorTerminated(actor, _, reason) => {
-                (actor, reason.as_deref() == Some("killed"))
+        let (actor, killed, failed) = match event {
+            SupervisionEvent::ActorTerminated(actor, left, reason) => {
+                drop(left);
+                let reason = reason.as_deref();
+                let killed = matches!(reason, Some("killed" | "actor_task_cancelled"));
+                (actor, killed, None)
             }
-            SupervisionEvent::ActorFailed(actor, _) => (actor, false),
+            SupervisionEvent::ActorFailed(actor, error) => (actor, false, Some(error.to_string())),
             _ => return Ok(()),
         };
-        let noted = state.child_ended(&myself, actor.get_id(), killed);
+        let noted = state.child_ended(&myself, actor.get_id(), killed, failed);
         if let Err(panic) = caught(noted).await {
             tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
         }

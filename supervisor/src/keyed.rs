@@ -187,15 +187,20 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         let address = self.reserve(key.clone())?;
         let (opener, answer) = oneshot::channel();
         let spec = Box::new(self.spec(key.clone(), address.clone(), seed));
+        // Only this very entry: the group may have come back, and somebody else may have opened the key meanwhile.
+        let forget = || {
+            let is_ours = |_: &K, other: &Address<W::Msg>| other.is_same(&address);
+            inner.children.remove_if(&key, is_ours);
+        };
         if group.send_message(GroupMsg::Add { spec, opener }).is_err() {
-            inner.children.remove(&key);
+            forget();
             return Err(down());
         }
         match answer.await {
-            Ok(Ok(())) => Ok(address),
+            Ok(Ok(())) => Ok(address.clone()),
             Ok(Err(end)) => Err(failed(end)),
             Err(_) => {
-                inner.children.remove(&key);
+                forget();
                 Err(down())
             }
         }
@@ -293,6 +298,8 @@ impl<K: Key, W: Worker> Launcher for KeyedLauncher<K, W> {
     }
 
     fn removed(&self) {
-        self.directory.inner.children.remove(&self.key);
+        let ours = &self.worker.address;
+        let children = &self.directory.inner.children;
+        children.remove_if(&self.key, |_, other| other.is_same(ours));
     }
 }

@@ -1,12 +1,13 @@
 //! The ractor actor around a worker: opens and closes the address, tells how it ended, drops what nobody waits for.
 
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
-use crate::address::{Address, Down, Envelope, Injection};
+use crate::address::{Address, Envelope, Injection};
 use crate::board::Board;
 use crate::context::Context;
 use crate::core::{ChildId, EndKind};
@@ -52,8 +53,14 @@ impl<W: Worker> Drop for ShellState<W> {
 }
 
 impl<W: Worker> ShellState<W> {
-    fn fail(&self, end: End) -> ActorProcessingErr {
-        self.address.close(Down::default());
+    /// Ends this incarnation by a fault: nothing of it outlives the event that tells of it.
+    fn fail(&mut self, myself: &ActorRef<Envelope<W::Msg>>, end: End) -> ActorProcessingErr {
+        self.address.close_own(myself);
+        self.cx.abort_tasks();
+        let worker = self.worker.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(worker))).is_err() {
+            tracing::warn!(path = self.address.path(), "panicked while it was dropped");
+        }
         let message = end.message.clone();
         self.record.set_end(end);
         message.into()
@@ -117,6 +124,7 @@ impl<W: Worker> Actor for Shell<W> {
         myself: ActorRef<Self::Msg>,
         launch: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
+        launch.address.claim(&myself);
         let cx = Context::new(
             launch.address.clone(),
             myself,
@@ -140,7 +148,9 @@ impl<W: Worker> Actor for Shell<W> {
         myself: ActorRef<Self::Msg>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        state.start().await.map_err(|end| state.fail(end))?;
+        if let Err(end) = state.start().await {
+            return Err(state.fail(&myself, end));
+        }
         state.address.open(myself);
         let ready = GroupMsg::Ready {
             child: state.child,
@@ -166,9 +176,11 @@ impl<W: Worker> Actor for Shell<W> {
             Envelope::Timer(msg) => (state.serve(msg).await, None),
             Envelope::Inject(injection) => (suffer(injection).await, None),
         };
-        served.map_err(|end| state.fail(end))?;
+        if let Err(end) = served {
+            return Err(state.fail(&myself, end));
+        }
         if state.cx.is_finishing() {
-            state.address.close(Down::default());
+            state.address.close_own(&myself);
             myself.drain()?;
         }
         Ok(())
@@ -176,15 +188,18 @@ impl<W: Worker> Actor for Shell<W> {
 
     async fn post_stop(
         &self,
-        _myself: ActorRef<Self::Msg>,
+        myself: ActorRef<Self::Msg>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
-        state.address.close(Down::default());
-        if let Some(worker) = state.worker.as_mut()
-            && let Err(panic) = caught(worker.stop(&state.cx)).await
-        {
-            tracing::warn!(path = state.address.path(), %panic, "panicked while stopping");
+        state.address.close_own(&myself);
+        if let Some(mut worker) = state.worker.take() {
+            let cx = state.cx.clone();
+            let stopped = caught(async move { worker.stop(&cx).await }).await;
+            if let Err(panic) = stopped {
+                tracing::warn!(path = state.address.path(), %panic, "panicked while stopping");
+            }
         }
+        state.cx.abort_tasks();
         state.record.set_end(End::normal());
         Ok(())
     }

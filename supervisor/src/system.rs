@@ -384,6 +384,8 @@ impl System {
 
     /// Stops all domains in reverse order, each within its limits, and tells who had to be killed. Safe to call twice.
     pub async fn stop(&self) -> StopReport {
+        // Kills of the daemon's life so far are no part of this stop.
+        drop(self.inner.board.take_killed());
         self.inner
             .board
             .with(|model| model.set_root_state(State::Stopping));

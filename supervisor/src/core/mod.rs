@@ -235,6 +235,9 @@ impl Core {
         let Some(child) = self.current(id, incarnation) else {
             return;
         };
+        if matches!(child.phase, Phase::Stopping { .. }) {
+            return;
+        }
         child.up = up;
         if child.phase == Phase::Starting {
             child.phase = Phase::Running;
@@ -351,7 +354,10 @@ impl Core {
                 child: id,
                 reason: KillReason::StartLimit,
             }),
-            Phase::Running => child.mark_healthy(),
+            Phase::Running => {
+                child.mark_healthy();
+                child.publish(out);
+            }
             Phase::Backoff => {
                 child.phase = Phase::Due;
                 self.pending.insert(id);
@@ -376,7 +382,9 @@ impl Core {
         }
         let live = child.incarnation_live;
         match order {
-            Operator::Start if live => {}
+            // A keyed child that is being closed stays closed.
+            Operator::Start | Operator::Restart if live && child.is_closing() => {}
+            Operator::Start if live => child.start_after_stop(),
             Operator::Restart if live => {
                 child.forgive();
                 child.begin_stop(Then::Relaunch, now, out);
@@ -391,10 +399,9 @@ impl Core {
             Operator::Stop if live => child.begin_stop(Then::Stay, now, out),
             Operator::Stop => {
                 child.cancel_timer();
-                child.phase = Phase::Stopped;
                 child.settled = true;
                 self.pending.remove(&id);
-                child.publish(out);
+                self.leave_stopped(id, out);
             }
         }
     }

@@ -31,6 +31,35 @@ impl Child {
     }
 }
 
+impl Child {
+    /// A keyed child on its way out for good.
+    pub(super) fn is_closing(&self) -> bool {
+        let stays = matches!(
+            self.phase,
+            Phase::Stopping {
+                then: Then::Stay,
+                ..
+            }
+        );
+        self.plan.ephemeral && stays
+    }
+
+    /// A start that comes while it stops: it starts again when it has ended.
+    pub(super) fn start_after_stop(&mut self) {
+        if let Phase::Stopping {
+            stage,
+            then: Then::Stay,
+        } = self.phase
+        {
+            self.forgive();
+            self.phase = Phase::Stopping {
+                stage,
+                then: Then::Relaunch,
+            };
+        }
+    }
+}
+
 impl Core {
     /// A stop took longer than its share of the limit.
     pub(super) fn escalate(&mut self, id: ChildId, now: Duration, out: &mut Vec<Effect>) {
@@ -67,8 +96,8 @@ impl Core {
                 out.push(Effect::Abandoned { child: id });
                 self.stopped(id, Then::Stay, out);
             }
-            // Outside of a shutdown nothing may be started beside it, so the supervisor keeps waiting.
-            Stage::Kill => {}
+            // Outside of a shutdown nothing may be started beside it: look again, in case one begins.
+            Stage::Kill => child.set_timer(now + AFTER_KILL, out),
         }
     }
 

@@ -282,9 +282,9 @@ proptest! {
             let healthy_at = world.now + Duration::from_secs(10);
             world.now += Duration::from_millis(gap);
             if world.now >= healthy_at { unreachable!("gaps are shorter than the window"); }
-            let now_ms = u64::try_from(world.now.as_millis()).unwrap();
-            crashes.push(now_ms);
-            let in_window = crashes.iter().filter(|at| now_ms - **at <= 10_000).count();
+            let now_us = u64::try_from(world.now.as_micros()).unwrap();
+            crashes.push(now_us);
+            let in_window = crashes.iter().filter(|at| now_us - **at <= 10_000_000).count();
             world.end(0, EndKind::Panicked);
             let expected = if probing || in_window > 2 { State::Quarantined } else { State::Restarting };
             prop_assert_eq!(shown(&world), expected, "crashes {:?} probing {}", crashes, probing);
@@ -381,4 +381,61 @@ fn temporary_children_are_never_restarted_and_transient_ones_after_faults_only()
     assert_eq!(launched(&world.end(1, EndKind::Killed)), vec![1]);
     world.ready(1);
     assert!(launched(&world.end(1, EndKind::Normal)).is_empty());
+}
+
+#[test]
+fn a_keyed_child_that_is_closed_while_it_waits_is_gone() {
+    let mut keyed = plan(0, policy(Restart::Permanent), &[]);
+    keyed.ephemeral = true;
+    let core = Core::new(Strategy::OneForOne, Order::Parallel, Vec::new(), 7);
+    let mut world = World::new(core);
+    world.step(Event::Start);
+    world.step(Event::Add(keyed));
+    world.ready(0);
+    world.end(0, EndKind::Panicked);
+    world.ready(0);
+    world.end(0, EndKind::Panicked);
+    assert_eq!(world.core.state_of(0), Some(State::Restarting));
+    let order = Operator::Stop;
+    let effects = world.step(Event::Operator { child: 0, order });
+    assert!(effects.contains(&Effect::Remove { child: 0 }));
+    assert_eq!(world.core.state_of(0), None);
+}
+
+#[test]
+fn a_start_during_a_stop_starts_again_and_a_late_ready_raises_nothing() {
+    let plans = vec![
+        plan(0, policy(Restart::Permanent), &[]),
+        plan(1, policy(Restart::Permanent), &[0]),
+    ];
+    let mut world = World::new(Core::new(Strategy::OneForOne, Order::Graph, plans, 7));
+    world.step(Event::Start);
+    let stop = Operator::Stop;
+    world.step(Event::Operator {
+        child: 0,
+        order: stop,
+    });
+    assert!(launched(&world.ready(0)).is_empty(), "it is stopping");
+    let order = Operator::Start;
+    world.step(Event::Operator { child: 0, order });
+    assert_eq!(launched(&world.end(0, EndKind::Normal)), vec![0]);
+    assert_eq!(launched(&world.ready(0)), vec![1]);
+}
+
+#[test]
+fn a_healthy_child_tells_that_its_window_is_empty() {
+    let plans = vec![plan(0, policy(Restart::Permanent), &[])];
+    let mut world = World::new(Core::new(Strategy::OneForOne, Order::Parallel, plans, 7));
+    world.step(Event::Start);
+    world.ready(0);
+    world.end(0, EndKind::Panicked);
+    world.ready(0);
+    let mut told = None;
+    while told.is_none() && !world.timers.is_empty() {
+        told = world.tick().into_iter().find_map(|effect| match effect {
+            Effect::Publish { view, .. } => Some(view.in_window),
+            _ => None,
+        });
+    }
+    assert_eq!(told, Some(0));
 }
