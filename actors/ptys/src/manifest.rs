@@ -117,7 +117,7 @@ fn servant() -> Policy {
 fn main_policy() -> Policy {
     Policy {
         backoff: Backoff {
-            first: Duration::from_millis(4),
+            first: Duration::from_millis(3),
             max: Duration::from_secs(2),
         },
         ..Policy::default().bears(Level::Critical)

@@ -19,7 +19,7 @@ use crate::view::View;
 /// How often a PTY that nobody has open is looked at again.
 const REOPEN_POLL: Duration = Duration::from_millis(100);
 
-/// How often it is looked at while output comes from it again.
+/// How soon it is looked at again after it gave output and closed.
 const BUSY_POLL: Duration = Duration::from_millis(1);
 
 /// What the kernel may hold of one PTY at most, generously: a background process that prints without end would else keep the
@@ -72,13 +72,13 @@ async fn pump(terminal: &Terminal, master: &Master, watch: &EndWatch, pace: &mut
             }
             read = read(master, by_clock) => read,
         };
-        if stop == Stop::Closed || by_clock.is_some() {
-            by_clock = Some(if chunk.is_some() {
-                BUSY_POLL
-            } else {
-                REOPEN_POLL
-            });
-        }
+        by_clock = match stop {
+            Stop::Closed if chunk.is_some() => Some(BUSY_POLL),
+            Stop::Closed => Some(REOPEN_POLL),
+            Stop::Full => by_clock,
+            // Somebody has it open: the reactor tells when more comes.
+            Stop::Dry => None,
+        };
         append(terminal, chunk, pace).await;
         if stop == Stop::Full {
             tokio::task::yield_now().await;
@@ -86,7 +86,7 @@ async fn pump(terminal: &Terminal, master: &Master, watch: &EndWatch, pace: &mut
     }
 }
 
-/// The next output. A PTY that nobody had open for a moment is read by the clock from then on: a program may open it again, which the
+/// The next output. A PTY that nobody has open is read by the clock until somebody does: a program may open it again, which the
 /// reactor does not tell.
 async fn read(master: &Master, by_clock: Option<Duration>) -> (Option<Bytes>, Stop) {
     match by_clock {
