@@ -2,21 +2,23 @@
 //!
 //! An `ActorRef` is dead for good after a restart, its queue has no bound and a call on it waits for ever. An [`Address`] is a slot that
 //! the supervisor fills with each new incarnation. It refuses at once when the actor is down or its mailbox is full,
-//! every ask has a deadline, and every accepted ask ends in a reply or a typed error.
+//! every ask has a deadline, and every accepted ask ends in a reply or a typed error. What a caller no longer waits for is
+//! taken out of the mailbox again.
 
-use std::future::Future;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::cell::{NodeCell, Permit};
-use crate::fault::{Fault, FaultKind};
+use crate::ask_error::AskError;
+use crate::cell::{Depth, NodeCell};
 use crate::level::Level;
+use crate::slot::{Lane, Next, Refused, Slot};
+use crate::waits;
+use crate::worker::Worker;
 
 /// Deadline of an ask when the caller has none.
 pub const DEFAULT_ASK_LIMIT: Duration = Duration::from_secs(10);
@@ -37,17 +39,22 @@ pub fn ambient_deadline() -> Option<Instant> {
 
 /// What travels to an actor.
 #[derive(Debug)]
-pub(crate) enum Envelope<M> {
+pub(crate) struct Envelope<M> {
+    pub(crate) load: Load<M>,
+    /// Dropped unserved from then on.
+    deadline: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Load<M> {
     /// A request from outside.
-    Work {
-        msg: M,
-        deadline: Option<Instant>,
-        permit: Permit,
-    },
+    Work(M),
     /// A message that the actor sent itself by a timer.
     Timer(M),
     /// A fault that a drill injects.
     Inject(Injection),
+    /// Takes a place in the mailbox and does nothing: a drill's flood.
+    Ballast,
 }
 
 /// A fault that a drill can inject into an actor.
@@ -59,14 +66,12 @@ pub enum Injection {
     Error,
     /// It is killed.
     Kill,
-}
-
-struct Target<M> {
-    actor: ActorRef<Envelope<M>>,
+    /// Its handler awaits what never comes.
+    Hang,
 }
 
 /// What a caller hears while nobody is there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Down {
     pub(crate) level: Level,
     pub(crate) retry_at: Option<Instant>,
@@ -81,23 +86,50 @@ impl Default for Down {
     }
 }
 
-struct Slot<M> {
+/// What becomes of an ask whose reply is dropped unsent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The actor had it in hand, or had promised to reply later.
+    Died,
+    /// It was never begun.
+    NeverBegun,
+    /// Its time was over before it was begun.
+    Expired,
+}
+
+thread_local! {
+    /// The fate of replies that are dropped on this thread now.
+    static FATE: Cell<Fate> = const { Cell::new(Fate::Died) };
+}
+
+/// Drops requests; their callers hear `fate`.
+pub(crate) fn dismiss<T>(requests: T, fate: Fate) {
+    struct Back(Fate);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            FATE.set(self.0);
+        }
+    }
+    let _back = Back(FATE.replace(fate));
+    drop(requests);
+}
+
+struct Inner<M> {
     cell: Arc<NodeCell>,
-    target: ArcSwapOption<Target<M>>,
-    /// The incarnation that may open and close the slot: an older one whose thread was blocked may still come to its end.
-    owner: AtomicU64,
-    down: ArcSwap<Down>,
+    slot: Slot<Envelope<M>, Down>,
+    /// Which requests are served before others; set with the first incarnation.
+    is_control: std::sync::OnceLock<fn(&M) -> bool>,
 }
 
 /// A stable way to reach an actor across its restarts. Cheap to clone.
 pub struct Address<M> {
-    slot: Arc<Slot<M>>,
+    inner: Arc<Inner<M>>,
 }
 
 impl<M> std::fmt::Debug for Address<M> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Address")
-            .field(self.slot.cell.path())
+            .field(self.inner.cell.path())
             .finish()
     }
 }
@@ -105,85 +137,7 @@ impl<M> std::fmt::Debug for Address<M> {
 impl<M> Clone for Address<M> {
     fn clone(&self) -> Self {
         Self {
-            slot: Arc::clone(&self.slot),
-        }
-    }
-}
-
-/// Why an ask got no reply. All are safe to show; only [`AskError::Died`] leaves open whether the request took effect.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// Nobody is there: not started, restarting, quarantined or stopped.
-    #[error("{path} is down")]
-    Down {
-        /// Who was asked.
-        path: Arc<str>,
-        /// At which level it serves.
-        level: Level,
-        /// When trying again makes sense.
-        retry_after: Duration,
-    },
-    /// The mailbox is full.
-    #[error("{path} is busy with {depth} requests")]
-    Busy {
-        /// Who was asked.
-        path: Arc<str>,
-        /// Requests admitted and not finished.
-        depth: u32,
-        /// When trying again makes sense.
-        retry_after: Duration,
-    },
-    /// No reply within the deadline.
-    #[error("{path} did not answer within the deadline")]
-    Deadline {
-        /// Who was asked.
-        path: Arc<str>,
-    },
-    /// The actor ended with the request in its hands; it may have taken effect.
-    #[error("{path} ended before it replied")]
-    Died {
-        /// Who was asked.
-        path: Arc<str>,
-    },
-}
-
-impl Fault for AskError {
-    fn kind(&self) -> FaultKind {
-        match self {
-            Self::Deadline { .. } => FaultKind::Deadline,
-            _ => FaultKind::Unavailable,
-        }
-    }
-
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Down { .. } => "supervisor.down",
-            Self::Busy { .. } => "supervisor.busy",
-            Self::Deadline { .. } => "supervisor.deadline",
-            Self::Died { .. } => "supervisor.died",
-        }
-    }
-
-    fn outside(&self) -> String {
-        match self {
-            Self::Down { path, .. } => {
-                format!("{path} is not available at the moment; try again later")
-            }
-            Self::Busy { path, .. } => {
-                format!("{path} has more requests than it can take; try again later")
-            }
-            Self::Deadline { path } => format!("{path} did not answer in time"),
-            Self::Died { path } => format!(
-                "{path} was restarted before it answered; the request may have taken effect, so look before you repeat it"
-            ),
-        }
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Down { retry_after, .. } | Self::Busy { retry_after, .. } => Some(*retry_after),
-            Self::Died { .. } => Some(Duration::from_secs(1)),
-            Self::Deadline { .. } => None,
+            inner: Arc::clone(&self.inner),
         }
     }
 }
@@ -191,26 +145,56 @@ impl Fault for AskError {
 /// Where a reply goes. Dropping it unsent tells the caller [`AskError::Died`].
 #[derive(Debug)]
 pub struct Reply<R> {
-    sender: oneshot::Sender<R>,
+    /// Gone once it was used.
+    sender: Option<oneshot::Sender<Result<R, Fate>>>,
     asked_at: Instant,
     cell: Arc<NodeCell>,
 }
 
 impl<R> Reply<R> {
     /// Sends the reply. When the caller has gone the value is dropped: nobody waits for it.
-    pub fn send(self, value: R) {
-        self.cell.record_latency(self.asked_at.elapsed());
-        drop(self.sender.send(value));
+    pub fn send(mut self, value: R) {
+        self.cell.record_reply(self.asked_at);
+        if let Some(sender) = self.sender.take() {
+            drop(sender.send(Ok(value)));
+        }
     }
 
     /// Whether the caller has gone, so that work for it may be dropped.
     pub fn is_abandoned(&self) -> bool {
-        self.sender.is_closed()
+        self.sender.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     /// Waits until the caller has gone. Cancel-safe.
     pub async fn abandoned(&mut self) {
-        self.sender.closed().await;
+        if let Some(sender) = &mut self.sender {
+            sender.closed().await;
+        }
+    }
+}
+
+impl<R> Drop for Reply<R> {
+    fn drop(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            drop(sender.send(Err(FATE.get())));
+        }
+    }
+}
+
+/// Takes a request back out of the mailbox when its caller stops waiting.
+struct Admitted<'a, M> {
+    inner: &'a Inner<M>,
+    ticket: Option<u64>,
+}
+
+impl<M> Drop for Admitted<'_, M> {
+    fn drop(&mut self) {
+        if let Some(request) = self
+            .ticket
+            .and_then(|ticket| self.inner.slot.withdraw(ticket))
+        {
+            dismiss(request, Fate::Expired);
+        }
     }
 }
 
@@ -219,47 +203,43 @@ impl<M: Send + 'static> Address<M> {
     /// requests it admits at most.
     pub fn vacant(path: impl Into<String>, mailbox_limit: u32) -> Self {
         let path: Arc<str> = path.into().into();
-        Self {
-            slot: Arc::new(Slot {
-                cell: NodeCell::new(path, mailbox_limit),
-                target: ArcSwapOption::empty(),
-                owner: AtomicU64::new(0),
-                down: ArcSwap::from_pointee(Down::default()),
-            }),
-        }
+        let cell = NodeCell::new(path, mailbox_limit);
+        let inner = Arc::new(Inner {
+            slot: Slot::new(cell.limit(), Down::default()),
+            cell,
+            is_control: std::sync::OnceLock::new(),
+        });
+        let queue: Weak<Inner<M>> = Arc::downgrade(&inner);
+        inner.cell.set_queue(queue);
+        Self { inner }
     }
 
     /// Where the actor is in the tree.
     pub fn path(&self) -> &str {
-        self.slot.cell.path()
-    }
-
-    #[cfg(test)]
-    pub(crate) fn actor_for_tests(&self) -> Option<ActorRef<Envelope<M>>> {
-        let target = self.slot.target.load();
-        target.as_ref().map(|target| target.actor.clone())
+        self.inner.cell.path()
     }
 
     /// Whether both are the same slot.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.slot, &other.slot)
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// Whether an incarnation is ready to serve.
     pub fn is_up(&self) -> bool {
-        self.slot.target.load().is_some()
+        self.inner.slot.is_open()
     }
 
     /// Asks, and waits for the reply until the ambient deadline ([`with_deadline`]), or 10 s where there is none.
     ///
     /// # Errors
-    /// See [`AskError`]. Cancel-safe in so far as dropping the future abandons the reply; the request may still be served.
+    /// See [`AskError`]. Cancel-safe: dropping the future takes the request back, unless a handler has begun it.
     pub async fn ask<R: Send + 'static>(
         &self,
         make: impl FnOnce(Reply<R>) -> M,
     ) -> Result<R, AskError> {
-        let deadline = ambient_deadline().unwrap_or_else(|| Instant::now() + DEFAULT_ASK_LIMIT);
-        self.ask_until(deadline, make).await
+        let now = Instant::now();
+        let deadline = ambient_deadline().unwrap_or_else(|| now + DEFAULT_ASK_LIMIT);
+        self.ask_until(now, deadline, make).await
     }
 
     /// Asks, and waits at most `limit` (and never past the ambient deadline).
@@ -271,33 +251,44 @@ impl<M: Send + 'static> Address<M> {
         limit: Duration,
         make: impl FnOnce(Reply<R>) -> M,
     ) -> Result<R, AskError> {
-        let own = Instant::now() + limit;
+        let now = Instant::now();
+        let own = now + limit;
         let deadline = ambient_deadline().map_or(own, |ambient| ambient.min(own));
-        self.ask_until(deadline, make).await
+        self.ask_until(now, deadline, make).await
     }
 
     async fn ask_until<R: Send + 'static>(
         &self,
+        now: Instant,
         deadline: Instant,
         make: impl FnOnce(Reply<R>) -> M,
     ) -> Result<R, AskError> {
+        let inner = &*self.inner;
+        if deadline <= now {
+            return Err(self.late());
+        }
         let (sender, receiver) = oneshot::channel();
-        let asked_at = Instant::now();
-        self.admit(Some(deadline), || {
-            make(Reply {
-                sender,
-                asked_at,
-                cell: Arc::clone(&self.slot.cell),
-            })
-        })?;
-        match tokio::time::timeout_at(deadline, receiver).await {
-            Ok(Ok(reply)) => Ok(reply),
-            // An expired request is dropped unserved just as its caller's timer fires.
-            Ok(Err(_)) if Instant::now() < deadline => Err(AskError::Died {
-                path: Arc::clone(self.slot.cell.path()),
-            }),
-            Ok(Err(_)) | Err(_) => Err(AskError::Deadline {
-                path: Arc::clone(self.slot.cell.path()),
+        let request = make(Reply {
+            sender: Some(sender),
+            asked_at: now,
+            cell: Arc::clone(&inner.cell),
+        });
+        let ticket = self.admit(Some(deadline), request)?;
+        let mut admitted = Admitted {
+            inner,
+            ticket: Some(ticket),
+        };
+        let _waiting = waits::note(&inner.cell, now);
+        let answer = until(deadline, receiver).await;
+        if answer.is_some() {
+            admitted.ticket = None;
+        }
+        match answer {
+            Some(Ok(Ok(reply))) => Ok(reply),
+            Some(Ok(Err(Fate::NeverBegun))) => Err(self.down(None)),
+            Some(Ok(Err(Fate::Expired))) | None => Err(self.late()),
+            Some(Ok(Err(Fate::Died)) | Err(_)) => Err(AskError::Died {
+                path: Arc::clone(inner.cell.path()),
             }),
         }
     }
@@ -307,82 +298,171 @@ impl<M: Send + 'static> Address<M> {
     /// # Errors
     /// [`AskError::Down`] or [`AskError::Busy`].
     pub fn tell(&self, msg: M) -> Result<(), AskError> {
-        self.admit(None, || msg)
+        self.admit(None, msg).map(|_ticket| ())
     }
 
-    fn admit(&self, deadline: Option<Instant>, msg: impl FnOnce() -> M) -> Result<(), AskError> {
-        let target = self.slot.target.load();
-        let Some(target) = target.as_ref() else {
-            return Err(self.down());
+    fn admit(&self, deadline: Option<Instant>, msg: M) -> Result<u64, AskError> {
+        let inner = &*self.inner;
+        let is_control = inner.is_control.get().is_some_and(|is| is(&msg));
+        let lane = if is_control {
+            Lane::Control
+        } else {
+            Lane::Work
         };
-        let permit = self.slot.cell.admit().map_err(|depth| AskError::Busy {
-            path: Arc::clone(self.slot.cell.path()),
-            depth,
-            retry_after: self.slot.cell.retry_after(),
-        })?;
-        let envelope = Envelope::Work {
-            msg: msg(),
-            deadline,
-            permit,
-        };
-        target.actor.send_message(envelope).map_err(|_| self.down())
+        let load = Load::Work(msg);
+        match inner.slot.push(lane, Envelope { load, deadline }) {
+            Ok(ticket) => Ok(ticket),
+            Err((Refused::Shut(down), _refused)) => Err(self.down(Some(down))),
+            Err((Refused::Full(depth), _refused)) => Err(AskError::Busy {
+                path: Arc::clone(inner.cell.path()),
+                depth,
+                retry_after: inner.cell.retry_after(),
+            }),
+        }
     }
 
-    fn down(&self) -> AskError {
-        let down = **self.slot.down.load();
+    fn late(&self) -> AskError {
+        AskError::Deadline {
+            path: Arc::clone(self.inner.cell.path()),
+        }
+    }
+
+    fn down(&self, down: Option<Down>) -> AskError {
+        let down = down
+            .or_else(|| self.inner.slot.shut_for())
+            .unwrap_or_default();
         let soonest = Duration::from_millis(10);
         let retry_after = down.retry_at.map_or(Duration::from_secs(1), |at| {
             at.saturating_duration_since(Instant::now()).max(soonest)
         });
         AskError::Down {
-            path: Arc::clone(self.slot.cell.path()),
+            path: Arc::clone(self.inner.cell.path()),
             level: down.level,
             retry_after,
         }
     }
 
-    /// From now on the slot is this incarnation's.
-    pub(crate) fn claim(&self, actor: &ActorRef<Envelope<M>>) {
-        self.slot
-            .owner
-            .store(actor.get_id().pid(), Ordering::Release);
-        self.slot.cell.take_in_hand(None);
-    }
-
-    fn is_owned_by(&self, actor: &ActorRef<Envelope<M>>) -> bool {
-        self.slot.owner.load(Ordering::Acquire) == actor.get_id().pid()
+    /// From now on the slot is this incarnation's. What the one before left is served if it survives restarts.
+    pub(crate) fn claim<W: Worker<Msg = M>>(&self, owner: u64) {
+        self.inner.is_control.get_or_init(|| W::is_control);
+        let left = self.inner.slot.claim(owner, survives::<W>);
+        dismiss(left, Fate::NeverBegun);
+        self.inner.cell.done();
     }
 
     /// Puts a fresh incarnation behind the address, if the slot is still its own.
-    pub(crate) fn open(&self, actor: ActorRef<Envelope<M>>) {
-        if self.is_owned_by(&actor) {
-            self.slot.target.store(Some(Arc::new(Target { actor })));
-        }
+    pub(crate) fn open(&self, owner: u64) {
+        self.inner.slot.open(owner);
     }
 
-    /// Takes this incarnation away, if the slot is still its own.
-    pub(crate) fn close_own(&self, actor: &ActorRef<Envelope<M>>) {
-        if self.is_owned_by(actor) {
-            self.close(Down::default());
-        }
+    /// This incarnation serves no more, if the slot is still its own: callers hear that it is down.
+    pub(crate) fn close_own(&self, owner: u64) {
+        self.inner.slot.shut_own(owner, Down::default());
     }
 
-    /// Takes the incarnation away: from now on callers hear that it is down.
+    /// Refuses new requests: callers hear that it is down. What was admitted stays.
     pub(crate) fn close(&self, down: Down) {
-        self.slot.down.store(Arc::new(down));
-        self.slot.target.store(None);
+        self.inner.slot.shut(down);
     }
 
+    /// Refuses new requests; the incarnation ends when it has served what is there.
+    pub(crate) fn drain(&self) {
+        self.inner.slot.drain(Down::default());
+    }
+
+    /// Refuses new requests; the incarnation ends after what it has in hand.
+    pub(crate) fn stop(&self) {
+        self.inner.slot.stop(Down::default());
+    }
+
+    /// The incarnation (any, with `None`) has ended: what does not survive a restart is dismissed.
+    pub(crate) fn ended<W: Worker<Msg = M>>(&self, owner: Option<u64>) {
+        let left = self.inner.slot.end(owner, survives::<W>);
+        dismiss(left, Fate::NeverBegun);
+    }
+
+    /// There will be no next incarnation for now: everything that waits is dismissed.
+    pub(crate) fn dismiss_all(&self) {
+        let left = self.inner.slot.end(None, |_| false);
+        dismiss(left, Fate::NeverBegun);
+    }
+
+    /// What this incarnation does next. Expired requests are dropped unserved. `now` is when it was taken.
+    pub(crate) async fn next(&self, owner: u64) -> Next<(Load<M>, Instant)> {
+        let slot = &self.inner.slot;
+        loop {
+            let next = poll_fn(|cx| slot.poll_next(owner, cx)).await;
+            let now = Instant::now();
+            match next {
+                Next::Serve(envelope) => {
+                    if envelope.deadline.is_some_and(|deadline| deadline <= now) {
+                        dismiss(envelope, Fate::Expired);
+                        continue;
+                    }
+                    return Next::Serve((envelope.load, now));
+                }
+                Next::Drained => return Next::Drained,
+                Next::Stop => return Next::Stop,
+                Next::Replaced => return Next::Replaced,
+            }
+        }
+    }
+
+    /// A message of the actor to itself: it takes no place and ends with the incarnation.
+    pub(crate) fn push_own(&self, load: Load<M>) {
+        let deadline = None;
+        // The owner's own lane is never refused.
+        drop(self.inner.slot.push(Lane::Own, Envelope { load, deadline }));
+    }
+
+    /// Injects what goes through the mailbox; `false` when the actor is down.
     pub(crate) fn inject(&self, injection: Injection) -> bool {
-        self.slot.target.load().as_ref().is_some_and(|target| {
-            target
-                .actor
-                .send_message(Envelope::Inject(injection))
-                .is_ok()
-        })
+        let is_up = self.is_up();
+        if is_up {
+            self.push_own(Load::Inject(injection));
+        }
+        is_up
+    }
+
+    /// Fills the mailbox with requests that mean nothing, all but `spare` places; tells how many they are.
+    pub(crate) fn flood(&self, spare: u32) -> u32 {
+        let room = self.inner.cell.limit().saturating_sub(spare);
+        let mut pushed = 0;
+        while pushed < room {
+            let ballast = Envelope {
+                load: Load::Ballast,
+                deadline: None,
+            };
+            if self.inner.slot.push(Lane::Work, ballast).is_err() {
+                break;
+            }
+            pushed += 1;
+        }
+        pushed
     }
 
     pub(crate) fn cell(&self) -> &Arc<NodeCell> {
-        &self.slot.cell
+        &self.inner.cell
     }
+}
+
+impl<M: Send> Depth for Inner<M> {
+    fn depth(&self) -> u32 {
+        self.slot.taken()
+    }
+}
+
+fn survives<W: Worker>(envelope: &Envelope<W::Msg>) -> bool {
+    match &envelope.load {
+        Load::Work(msg) => W::survives_restart(msg),
+        Load::Timer(_) | Load::Inject(_) | Load::Ballast => false,
+    }
+}
+
+/// The answer, or `None` at the deadline. Most answers come at once, before a timer is worth its cost.
+async fn until<T>(
+    deadline: Instant,
+    receiver: oneshot::Receiver<T>,
+) -> Option<Result<T, oneshot::error::RecvError>> {
+    tokio::time::timeout_at(deadline, receiver).await.ok()
 }

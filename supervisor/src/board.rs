@@ -120,6 +120,10 @@ impl Board {
         self.with(|model| model.set_condition(path, condition));
     }
 
+    pub(crate) fn alarm(&self, path: &str, alarm: Option<Condition>) {
+        self.with(|model| model.set_alarm(path, alarm));
+    }
+
     pub(crate) fn register_group(&self, path: Arc<str>, group: ActorRef<GroupMsg>) {
         self.inner.groups.insert(path, group);
     }

@@ -1,48 +1,95 @@
 //! What is known of one actor without asking it: depth, latency, the message in hand, facts that it published.
 //!
-//! The cell outlives every incarnation. It is written on the message path, so it holds atomics and two short locks that
+//! The cell outlives every incarnation. It is written on the message path, so it holds atomics and short locks that
 //! are never held across an await.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::clock::Epoch;
 use crate::latency::LatencyBook;
 use crate::status::{Detail, Latency, Mailbox};
 
-#[derive(Debug)]
+/// What knows how many requests it has admitted and not finished.
+pub(crate) trait Depth: Send + Sync {
+    fn depth(&self) -> u32;
+}
+
+/// A message that a handler works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InHand {
+    pub(crate) message: &'static str,
+    pub(crate) since: Instant,
+}
+
 pub(crate) struct NodeCell {
+    /// Tells actors apart on the marks of threads; never 0.
+    id: u64,
     path: Arc<str>,
     limit: u32,
     epoch: Epoch,
-    depth: AtomicU32,
+    /// The mailbox, which knows its depth.
+    queue: OnceLock<Weak<dyn Depth>>,
     latency: LatencyBook,
-    in_hand: Mutex<Option<&'static str>>,
+    in_hand: Mutex<Option<InHand>>,
+    is_busy: AtomicBool,
+    /// When the handler last said that it gets on: microseconds since the epoch.
+    progress_us: AtomicU64,
+    /// Sections under way that may take as long as they like.
+    protected: AtomicU32,
     details: Mutex<BTreeMap<&'static str, Detail>>,
+}
+
+impl std::fmt::Debug for NodeCell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("NodeCell").field(&self.path).finish()
+    }
 }
 
 impl NodeCell {
     pub(crate) fn new(path: Arc<str>, limit: u32) -> Arc<Self> {
+        static IDS: AtomicU64 = AtomicU64::new(1);
         Arc::new(Self {
+            id: IDS.fetch_add(1, Ordering::Relaxed),
             path,
             limit: limit.max(1),
             epoch: Epoch::start(),
-            depth: AtomicU32::new(0),
+            queue: OnceLock::new(),
             latency: LatencyBook::default(),
             in_hand: Mutex::new(None),
+            is_busy: AtomicBool::new(false),
+            progress_us: AtomicU64::new(0),
+            protected: AtomicU32::new(0),
             details: Mutex::new(BTreeMap::new()),
         })
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     pub(crate) fn path(&self) -> &Arc<str> {
         &self.path
     }
 
+    pub(crate) fn limit(&self) -> u32 {
+        self.limit
+    }
+
+    /// Sets where the depth is known. Called once.
+    pub(crate) fn set_queue(&self, queue: Weak<dyn Depth>) {
+        // A second queue for the same cell does not exist.
+        drop(self.queue.set(queue));
+    }
+
     pub(crate) fn mailbox(&self) -> Mailbox {
+        let queue = self.queue.get().and_then(Weak::upgrade);
         Mailbox {
-            depth: self.depth.load(Ordering::Relaxed),
+            depth: queue.map_or(0, |queue| queue.depth()),
             limit: self.limit,
         }
     }
@@ -55,17 +102,65 @@ impl NodeCell {
         self.latency.total()
     }
 
-    pub(crate) fn record_latency(&self, took: Duration) {
-        self.latency.record(took, self.epoch.now());
+    /// Counts a reply to what was asked at `asked_at`.
+    pub(crate) fn record_reply(&self, asked_at: Instant) {
+        let now = Instant::now();
+        self.latency.record(
+            now.saturating_duration_since(asked_at),
+            self.epoch.until(now),
+        );
     }
 
-    /// Notes the message that a handler works on; `None` between messages.
-    pub(crate) fn take_in_hand(&self, name: Option<&'static str>) {
-        *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = name;
+    /// Notes the message that a handler works on from now on.
+    pub(crate) fn begin(&self, message: &'static str, now: Instant) {
+        *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner) = Some(InHand {
+            message,
+            since: now,
+        });
+        self.is_busy.store(true, Ordering::Release);
+        self.protected.store(0, Ordering::Relaxed);
+        self.progress_us.store(0, Ordering::Relaxed);
     }
 
-    pub(crate) fn in_hand(&self) -> Option<&'static str> {
+    /// Nothing is in hand any more.
+    pub(crate) fn done(&self) {
+        self.is_busy.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn in_hand(&self) -> Option<InHand> {
+        if !self.is_busy.load(Ordering::Acquire) {
+            return None;
+        }
         *self.in_hand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The handler gets on.
+    pub(crate) fn mark_progress(&self) {
+        let micros = u64::try_from(self.epoch.now().as_micros()).unwrap_or(u64::MAX);
+        self.progress_us.store(micros, Ordering::Relaxed);
+    }
+
+    /// When the handler last got on, if it ever said so.
+    pub(crate) fn last_progress(&self) -> Option<Instant> {
+        let micros = self.progress_us.load(Ordering::Relaxed);
+        (micros > 0).then(|| self.epoch.instant(Duration::from_micros(micros)))
+    }
+
+    pub(crate) fn protect(&self) {
+        self.protected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn unprotect(&self) {
+        // What ends after the next message began protects nothing any more.
+        let fewer = |protected: u32| protected.checked_sub(1);
+        let _before = self
+            .protected
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+        self.mark_progress();
+    }
+
+    pub(crate) fn is_protected(&self) -> bool {
+        self.protected.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn set_detail(&self, key: &'static str, value: Detail) {
@@ -81,16 +176,6 @@ impl NodeCell {
             .collect()
     }
 
-    /// Admits one request, or tells the depth when the mailbox is full.
-    pub(crate) fn admit(self: &Arc<Self>) -> Result<Permit, u32> {
-        let admitted = self
-            .depth
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |depth| {
-                (depth < self.limit).then_some(depth + 1)
-            });
-        admitted.map(|_| Permit(Arc::clone(self)))
-    }
-
     /// How long a caller that found the mailbox full should wait: about the time that the queue takes.
     pub(crate) fn retry_after(&self) -> Duration {
         let mailbox = self.mailbox();
@@ -100,27 +185,29 @@ impl NodeCell {
     }
 }
 
-/// A place in the mailbox; given back when the request was served or dropped.
-#[derive(Debug)]
-pub(crate) struct Permit(Arc<NodeCell>);
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.depth.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn permits_are_bounded_and_given_back() {
+    fn what_is_in_hand_is_told_while_it_is() {
         let cell = NodeCell::new("/a".into(), 2);
-        let first = cell.admit().unwrap();
-        let _second = cell.admit().unwrap();
-        assert_eq!(cell.admit().unwrap_err(), 2);
-        drop(first);
-        assert!(cell.admit().is_ok());
+        assert_eq!(cell.in_hand(), None);
+        cell.begin("Open", Instant::now());
+        assert_eq!(cell.in_hand().map(|hand| hand.message), Some("Open"));
+        cell.done();
+        assert_eq!(cell.in_hand(), None);
+    }
+
+    #[test]
+    fn protection_ends_once_and_marks_progress() {
+        let cell = NodeCell::new("/a".into(), 2);
+        assert!(cell.last_progress().is_none() && !cell.is_protected());
+        cell.protect();
+        assert!(cell.is_protected());
+        cell.unprotect();
+        cell.unprotect();
+        assert!(!cell.is_protected());
+        assert!(cell.last_progress().is_some());
     }
 }

@@ -39,7 +39,11 @@ impl ChildSpec {
         seed: W::Seed,
         policy: Policy,
     ) -> Self {
-        let launcher: WorkerLauncher<W> = WorkerLauncher { address, seed };
+        let launcher: WorkerLauncher<W> = WorkerLauncher {
+            address,
+            seed,
+            handler_limit: policy.handler_limit,
+        };
         Self {
             name: name.into(),
             policy,

@@ -59,6 +59,11 @@ impl Epoch {
         self.0.elapsed()
     }
 
+    /// The span from the epoch until `then`; zero when it lies before.
+    pub(crate) fn until(self, then: Instant) -> Duration {
+        then.saturating_duration_since(self.0)
+    }
+
     /// The instant that lies `at` after the epoch.
     pub(crate) fn instant(self, at: Duration) -> Instant {
         self.0 + at

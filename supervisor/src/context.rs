@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ractor::ActorRef;
 use tokio::task::JoinSet;
 
-use crate::address::{Address, Envelope, Reply};
+use crate::address::{Address, Load, Reply};
 use crate::board::Board;
+use crate::cell::NodeCell;
 use crate::level::Level;
+use crate::panics::caught_as;
 use crate::status::Detail;
 
 /// What a node says of its own health while it runs.
@@ -67,11 +68,26 @@ impl Condition {
 
 struct Inner<M> {
     address: Address<M>,
-    actor: ActorRef<Envelope<M>>,
     board: Board,
     incarnation: u64,
     tasks: Mutex<JoinSet<()>>,
     finishing: AtomicBool,
+}
+
+/// A section of a handler that may take as long as it likes.
+struct Protected<'a>(&'a NodeCell);
+
+impl<'a> Protected<'a> {
+    fn begin(cell: &'a NodeCell) -> Self {
+        cell.protect();
+        Self(cell)
+    }
+}
+
+impl Drop for Protected<'_> {
+    fn drop(&mut self) {
+        self.0.unprotect();
+    }
 }
 
 /// The surroundings of one incarnation of a worker. Cheap to clone; what it spawned ends with the incarnation.
@@ -96,16 +112,10 @@ impl<M> std::fmt::Debug for Context<M> {
 }
 
 impl<M: Send + 'static> Context<M> {
-    pub(crate) fn new(
-        address: Address<M>,
-        actor: ActorRef<Envelope<M>>,
-        board: Board,
-        incarnation: u64,
-    ) -> Self {
+    pub(crate) fn new(address: Address<M>, board: Board, incarnation: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
                 address,
-                actor,
                 board,
                 incarnation,
                 tasks: Mutex::new(JoinSet::new()),
@@ -133,14 +143,14 @@ impl<M: Send + 'static> Context<M> {
     /// only the task.
     pub fn offload(&self, future: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.lock_tasks();
-        while let Some(ended) = tasks.try_join_next() {
-            if let Err(error) = ended
-                && error.is_panic()
-            {
-                tracing::error!(path = self.path(), %error, "offloaded task panicked");
+        while tasks.try_join_next().is_some() {}
+        let actor = self.inner.address.cell().id();
+        let path = Arc::clone(self.inner.address.cell().path());
+        tasks.spawn(async move {
+            if let Err(panic) = caught_as(actor, future).await {
+                tracing::error!(%path, %panic, "offloaded task panicked");
             }
-        }
-        tasks.spawn(future);
+        });
     }
 
     /// Runs `future` beside the handlers and sends its result as the reply. When the caller leaves, the work is dropped at
@@ -163,12 +173,23 @@ impl<M: Send + 'static> Context<M> {
 
     /// Delivers `msg` to this incarnation after `delay`. It ends with the incarnation and takes no place in the mailbox.
     pub fn after(&self, delay: Duration, msg: M) {
-        let actor = self.inner.actor.clone();
+        let address = self.inner.address.clone();
         self.offload(async move {
             tokio::time::sleep(delay).await;
-            // An actor that has ended meanwhile needs no timer.
-            drop(actor.send_message(Envelope::Timer(msg)));
+            address.push_own(Load::Timer(msg));
         });
+    }
+
+    /// Says that the handler gets on: its limit counts from now. Only for work that shows progress by itself, like rows copied.
+    pub fn progress(&self) {
+        self.inner.address.cell().mark_progress();
+    }
+
+    /// Awaits something inside a handler that is known to take long and to end by itself; its time does not count against the
+    /// handler's limit.
+    pub async fn protect<F: Future>(&self, known_to_be_long: F) -> F::Output {
+        let _section = Protected::begin(self.inner.address.cell());
+        known_to_be_long.await
     }
 
     /// Says how well this actor serves. Replaces what it said before; a restart clears it.

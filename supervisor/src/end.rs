@@ -4,6 +4,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use crate::core::{EndKind, KillReason};
+use crate::panics::Panic;
+use crate::status::{Ended, EndedBy};
 
 /// The end of one incarnation.
 #[derive(Debug, Clone)]
@@ -13,6 +15,14 @@ pub(crate) struct End {
     pub(crate) code: String,
     /// What happened, for an operator.
     pub(crate) message: String,
+    /// Where in the source, for a panic.
+    pub(crate) location: Option<String>,
+    /// The message in hand.
+    pub(crate) message_type: Option<&'static str>,
+    /// Requests admitted and not finished, that one included.
+    pub(crate) mailbox_depth: u32,
+    /// Which incarnation it was.
+    pub(crate) incarnation: u64,
 }
 
 impl End {
@@ -21,7 +31,39 @@ impl End {
             kind,
             code: code.into(),
             message: message.into(),
+            location: None,
+            message_type: None,
+            mailbox_depth: 0,
+            incarnation: 0,
         }
+    }
+
+    /// A panic, during `what`.
+    pub(crate) fn panicked(code: &'static str, what: &str, panic: Panic) -> Self {
+        let message = format!("panicked while {what}: {panic}");
+        Self {
+            location: panic.location,
+            ..Self::new(EndKind::Panicked, code, message)
+        }
+    }
+
+    /// This for the status document; `None` for a normal end.
+    pub(crate) fn told(&self) -> Option<Ended> {
+        let kind = match self.kind {
+            EndKind::Normal => return None,
+            EndKind::FailedStart { .. } => EndedBy::FailedStart,
+            EndKind::Failed => EndedBy::Error,
+            EndKind::Panicked => EndedBy::Panic,
+            EndKind::Killed => EndedBy::Kill,
+            EndKind::Cancelled => EndedBy::Cancel,
+        };
+        Some(Ended {
+            kind,
+            incarnation: self.incarnation,
+            message_type: self.message_type.map(str::to_owned),
+            mailbox_depth: self.mailbox_depth,
+            location: self.location.clone(),
+        })
     }
 
     pub(crate) fn normal() -> Self {

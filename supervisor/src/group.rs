@@ -252,11 +252,11 @@ impl GroupState {
         let Some((live, _)) = &slot.live else {
             return;
         };
-        // Either fails only for an actor that has already ended, whose event is then under way.
         match &live.control {
+            // Fails only for a group that has already ended, whose event is then under way.
             Some(group) => drop(group.send_message(GroupMsg::Shutdown)),
-            None if drain => drop(live.actor.drain()),
-            None => live.actor.stop(None),
+            None if drain => slot.launcher.drain(),
+            None => slot.launcher.stop(),
         }
     }
 
@@ -265,7 +265,6 @@ impl GroupState {
             slot.launcher.close(Down::default());
             if reason == KillReason::StopLimit {
                 tracing::warn!(path = %slot.path, "did not stop within its limit: killed");
-                self.launch.board.note_killed(&slot.path);
             }
             if let Some((live, _)) = &slot.live {
                 live.record.set_killed_for(reason);
@@ -280,10 +279,17 @@ impl GroupState {
         };
         let wait = view.next.map(|at| at.saturating_sub(now));
         if view.state != State::Running {
+            // One that is asked to end has been closed, and may still have to serve what it admitted.
             slot.launcher.close(Down {
                 level: Level::Offline,
                 retry_at: view.next.map(|at| self.epoch.instant(at)),
             });
+            if matches!(
+                view.state,
+                State::Stopped | State::Quarantined | State::Waiting
+            ) {
+                slot.launcher.dismiss();
+            }
         } else if let Some(opener) = slot.opener.take() {
             // The opener may have gone; then nobody waits.
             drop(opener.send(Ok(())));
@@ -328,9 +334,19 @@ impl GroupState {
         };
         let cell = slot.launcher.cell();
         let in_hand = cell.as_ref().and_then(|cell| cell.in_hand());
-        let end = live.record.conclude(killed, failed, in_hand);
+        let in_hand = in_hand.map(|hand| hand.message);
+        let mut end = live.record.conclude(killed, failed, in_hand);
+        end.incarnation = incarnation;
         if let Some(cell) = cell {
-            cell.take_in_hand(None);
+            if end.message_type.is_none() {
+                end.message_type = in_hand;
+                end.mailbox_depth = cell.mailbox().depth;
+            }
+            cell.done();
+        }
+        slot.launcher.ended();
+        if end.kind == EndKind::Killed && self.core.is_stopping_child(child) {
+            self.launch.board.note_killed(&slot.path);
         }
         let kind = end.kind;
         if kind != EndKind::Normal {

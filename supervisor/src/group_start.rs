@@ -155,6 +155,11 @@ impl Launcher for GroupLauncher {
 
     fn close(&self, _down: Down) {}
 
+    /// A group is told by its own message.
+    fn drain(&self) {}
+
+    fn stop(&self) {}
+
     fn inject(&self, _injection: Injection) -> bool {
         false
     }

@@ -239,7 +239,11 @@ impl<K: Key, W: Worker> Keyed<K, W> {
             name: key.to_string(),
             policy: self.inner.policy,
             launcher: Arc::new(KeyedLauncher {
-                worker: WorkerLauncher::<W> { address, seed },
+                worker: WorkerLauncher::<W> {
+                    address,
+                    seed,
+                    handler_limit: self.inner.policy.handler_limit,
+                },
                 key,
                 directory: self.clone(),
             }),
@@ -291,6 +295,26 @@ impl<K: Key, W: Worker> Launcher for KeyedLauncher<K, W> {
 
     fn close(&self, down: Down) {
         self.worker.close(down);
+    }
+
+    fn dismiss(&self) {
+        self.worker.dismiss();
+    }
+
+    fn drain(&self) {
+        self.worker.drain();
+    }
+
+    fn stop(&self) {
+        self.worker.stop();
+    }
+
+    fn ended(&self) {
+        self.worker.ended();
+    }
+
+    fn flood(&self, spare: u32) -> u32 {
+        self.worker.flood(spare)
     }
 
     fn inject(&self, injection: Injection) -> bool {

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorRef};
 
@@ -41,9 +42,21 @@ pub(crate) trait Launcher: Send + Sync {
     fn cell(&self) -> Option<Arc<NodeCell>>;
     /// Returns at once: a slow start runs inside the child.
     fn launch(&self, call: Call) -> Launching;
-    /// From now on callers hear that it is down.
+    /// From now on callers hear that it is down; what was admitted stays.
     fn close(&self, down: Down);
+    /// There is no next incarnation for now: what was admitted is dismissed.
+    fn dismiss(&self) {}
+    /// Lets the live incarnation end when it has served what was admitted.
+    fn drain(&self);
+    /// Lets the live incarnation end after what it has in hand.
+    fn stop(&self);
+    /// The incarnation has ended, however: what does not survive is dismissed.
+    fn ended(&self) {}
     fn inject(&self, injection: Injection) -> bool;
+    /// Fills the mailbox but for `spare` places; tells how many requests that took.
+    fn flood(&self, _spare: u32) -> u32 {
+        0
+    }
     /// The child is gone for good.
     fn removed(&self) {}
 }
@@ -52,6 +65,7 @@ pub(crate) trait Launcher: Send + Sync {
 pub(crate) struct WorkerLauncher<W: Worker> {
     pub(crate) address: Address<W::Msg>,
     pub(crate) seed: W::Seed,
+    pub(crate) handler_limit: Duration,
 }
 
 impl<W: Worker> Launcher for WorkerLauncher<W> {
@@ -70,6 +84,7 @@ impl<W: Worker> Launcher for WorkerLauncher<W> {
             address: self.address.clone(),
             child: call.child,
             incarnation: call.incarnation,
+            handler_limit: self.handler_limit,
             record: Arc::clone(&record),
             group: call.group.clone(),
             board: call.board,
@@ -89,6 +104,26 @@ impl<W: Worker> Launcher for WorkerLauncher<W> {
 
     fn close(&self, down: Down) {
         self.address.close(down);
+    }
+
+    fn dismiss(&self) {
+        self.address.dismiss_all();
+    }
+
+    fn drain(&self) {
+        self.address.drain();
+    }
+
+    fn stop(&self) {
+        self.address.stop();
+    }
+
+    fn ended(&self) {
+        self.address.ended::<W>(None);
+    }
+
+    fn flood(&self, spare: u32) -> u32 {
+        self.address.flood(spare)
     }
 
     fn inject(&self, injection: Injection) -> bool {

@@ -5,14 +5,16 @@
 //! # Layout
 //! - What a domain writes: [`Domain`] and [`Manifest`] (`domain.rs`), [`Worker`] (`worker.rs`), [`Context`]
 //!   (`context.rs`), [`Policy`] (`spec.rs`), [`ChildSpec`] (`child_spec.rs`), [`Keyed`] (`keyed.rs`), [`Fault`] (`fault.rs`).
-//! - How it talks: [`Address`], [`Reply`], [`AskError`] (`address.rs`).
+//! - How it talks: [`Address`], [`Reply`] (`address.rs`), [`AskError`] (`ask_error.rs`), the bounded queue behind them (`slot.rs`).
 //! - What edges use: [`System`] (`system.rs`, `reading.rs`), [`NodeStatus`] and [`StatusEvent`] (`status.rs`).
 //! - The decisions, pure: `core/` (restart, order, stop) and `rollup.rs` (levels and causes).
 //! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs` and `model.rs` (what is
 //!   known of each node), `history.rs`.
+//! - The watch: `guard.rs` (over one handler call), `on_thread.rs` (whose code runs where), `waits.rs` (who waits for whom).
 #![forbid(unsafe_code)]
 
 mod address;
+mod ask_error;
 mod board;
 mod cell;
 mod child_spec;
@@ -24,27 +26,31 @@ mod end;
 mod fault;
 mod group;
 mod group_start;
+mod guard;
 mod history;
 mod keyed;
 mod latency;
 mod launch;
 mod level;
 mod model;
+mod on_thread;
 mod panics;
 mod reading;
 mod rollup;
 mod shell;
+mod slot;
 mod spec;
 mod status;
+mod sync;
 mod system;
 pub mod task;
 #[cfg(test)]
 mod tests;
+mod waits;
 mod worker;
 
-pub use address::{
-    Address, AskError, DEFAULT_ASK_LIMIT, Injection, Reply, ambient_deadline, with_deadline,
-};
+pub use address::{Address, DEFAULT_ASK_LIMIT, Injection, Reply, ambient_deadline, with_deadline};
+pub use ask_error::AskError;
 pub use child_spec::ChildSpec;
 pub use clock::WallTime;
 pub use context::{Condition, Context};
@@ -55,8 +61,9 @@ pub use level::{Level, State};
 pub use reading::Subscription;
 pub use spec::{Backoff, Budget, Policy, Restart, Strategy};
 pub use status::{
-    Cause, Change, Detail, Health, Latency, Mailbox, NodeKind, NodeStatus, Refusal, Restarts,
-    StatusEvent,
+    Cause, Change, Detail, Ended, EndedBy, Health, Latency, Mailbox, NodeKind, NodeStatus, Refusal,
+    Restarts, StatusEvent,
 };
 pub use system::{ActError, Action, BuildError, StopReport, System, SystemBuilder};
+pub use waits::Wait;
 pub use worker::{StartError, Worker, WorkerError};

@@ -44,6 +44,10 @@ pub(crate) struct Node {
     /// Until when the supervisor waits before its next attempt.
     pub(crate) next_at: Option<WallTime>,
     end: Option<(End, WallTime)>,
+    /// The newest end was not told yet.
+    end_is_news: bool,
+    /// What the supervisor itself sees of it while it runs: stuck, blocked, flooded.
+    alarm: Option<(Condition, WallTime)>,
     condition: Option<(Condition, WallTime)>,
     disabled_for: Option<String>,
     verdict: Shown,
@@ -71,6 +75,8 @@ impl Node {
             state_since: now,
             next_at: None,
             end: None,
+            end_is_news: false,
+            alarm: None,
             condition: None,
             disabled_for: None,
             verdict: Shown {
@@ -107,10 +113,30 @@ impl Node {
             .map_or(self.state_since, |since| since.max(self.state_since))
     }
 
+    /// How a restart came out, when it has just come out.
+    fn outcome(&self, previous: State, now: WallTime) -> Option<String> {
+        let after_fault = matches!(previous, State::Restarting | State::Quarantined);
+        let (_, ended_at) = self.end.as_ref().filter(|_| after_fault)?;
+        if self.state != State::Running {
+            return None;
+        }
+        let micros = now.0.saturating_sub(ended_at.0).max(0);
+        Some(format!(
+            "serves again after {}.{:03} ms",
+            micros / 1_000,
+            micros % 1_000
+        ))
+    }
+
     /// Its own level with the reason, from its state and its report.
     fn own(&self) -> Own {
         let by_state = self.state.level();
-        if let Some((condition, since)) = &self.condition
+        let worst = match (&self.alarm, &self.condition) {
+            (Some(alarm), Some(said)) if said.0.level > alarm.0.level => Some(said),
+            (Some(alarm), _) => Some(alarm),
+            (None, said) => said.as_ref(),
+        };
+        if let Some((condition, since)) = worst
             && condition.level >= by_state
         {
             return Own {
@@ -235,6 +261,8 @@ impl Model {
         let now = WallTime::now();
         if let Some(node) = self.nodes.get_mut(path) {
             node.condition = None;
+            node.alarm = None;
+            node.end_is_news = true;
             if end.kind != EndKind::Normal {
                 node.restarts.last_at = Some(now);
                 node.restarts.last_reason = Some(end.message.clone());
@@ -265,10 +293,24 @@ impl Model {
         self.dirty = true;
     }
 
+    /// What the supervisor sees of a node from outside; `None` ends it.
+    pub(crate) fn set_alarm(&mut self, path: &str, alarm: Option<Condition>) {
+        let Some(node) = self.nodes.get_mut(path) else {
+            return;
+        };
+        let is_same = |old: &Condition, new: &Condition| old.code == new.code;
+        let since = match (&node.alarm, &alarm) {
+            (None, None) => return,
+            (Some((old, since)), Some(new)) if is_same(old, new) => *since,
+            _ => WallTime::now(),
+        };
+        node.alarm = alarm.map(|alarm| (alarm, since));
+        self.dirty = true;
+    }
+
     /// Takes a change of state and writes it into the history.
     pub(crate) fn change(&mut self, change: &StateChange) {
         let now = WallTime::now();
-        let action = action_of(change);
         let Some(node) = self.nodes.get_mut(&change.path) else {
             return;
         };
@@ -281,6 +323,11 @@ impl Model {
             return;
         }
         node.state_since = now;
+        let action = action_of(change).or_else(|| node.outcome(previous, now));
+        let end = match &node.end {
+            Some((end, _)) if std::mem::take(&mut node.end_is_news) => end.told(),
+            _ => None,
+        };
         let own = node.own();
         let tells_why = own.level > Level::Normal || change.state == State::Restarting;
         let cause = match change.state {
@@ -300,6 +347,7 @@ impl Model {
             impact: None,
             fallback: None,
             action,
+            end,
         };
         self.history.append(event);
     }
@@ -497,6 +545,7 @@ fn level_event(node: &Node, path: &str, previous: Level, now: WallTime) -> Statu
         impact: shown.impact.clone(),
         fallback: shown.fallback.clone(),
         action: None,
+        end: None,
     }
 }
 

@@ -11,6 +11,8 @@ use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::pin::pin;
 use std::sync::Once;
 
+use crate::on_thread;
+
 thread_local! {
     static LOCATION: RefCell<Option<String>> = const { RefCell::new(None) };
     static SUPERVISED: Cell<bool> = const { Cell::new(false) };
@@ -53,9 +55,15 @@ pub(crate) fn install_hook() {
 
 /// Runs `future`; a panic in it becomes a value.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
+    caught_as(0, future).await
+}
+
+/// As [`caught`], with the thread marked as running code of `actor` (a cell's number) during each poll.
+pub(crate) async fn caught_as<F: Future>(actor: u64, future: F) -> Result<F::Output, Panic> {
     let mut future = pin!(future);
     poll_fn(|cx| {
         let outer = SUPERVISED.replace(true);
+        let _entered = (actor != 0).then(|| on_thread::enter(actor));
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         SUPERVISED.set(outer);
         match polled {

@@ -1,20 +1,32 @@
-//! The ractor actor around a worker: opens and closes the address, tells how it ended, drops what nobody waits for.
+//! The ractor actor around a worker: opens and closes the address, serves what it admits, tells how it ended.
+//!
+//! The loop over the mailbox runs inside the actor's `post_start`. ractor gives the task, the link to the supervisor, the kill
+//! that interrupts any await, and the event of the end; its own queue carries nothing, since it has no bound and is lost with
+//! the actor.
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
-use crate::address::{Address, Envelope, Injection};
+use crate::address::{Address, Injection, Load};
 use crate::board::Board;
-use crate::context::Context;
+use crate::cell::NodeCell;
+use crate::context::{Condition, Context};
 use crate::core::{ChildId, EndKind};
 use crate::end::{End, Record};
 use crate::group::GroupMsg;
-use crate::panics::caught;
+use crate::guard::{Fallen, Onlooker, STUCK_AFTER, guarded};
+use crate::level::Level;
+use crate::panics::caught_as;
+use crate::slot::Next;
 use crate::worker::{StartError, Worker};
+
+/// How long one request of a drill's flood keeps the actor.
+const BALLAST: Duration = Duration::from_millis(1);
 
 /// What an incarnation is launched with.
 pub(crate) struct Launch<W: Worker> {
@@ -22,6 +34,7 @@ pub(crate) struct Launch<W: Worker> {
     pub(crate) address: Address<W::Msg>,
     pub(crate) child: ChildId,
     pub(crate) incarnation: u64,
+    pub(crate) handler_limit: Duration,
     pub(crate) record: Arc<Record>,
     pub(crate) group: ActorRef<GroupMsg>,
     pub(crate) board: Board,
@@ -35,86 +48,195 @@ impl<W> Shell<W> {
     }
 }
 
+/// Nothing is sent to a worker's actor: its requests wait in the slot of its address.
+pub(crate) enum NoMessage {}
+
 pub(crate) struct ShellState<W: Worker> {
     seed: Option<W::Seed>,
     worker: Option<W>,
     cx: Context<W::Msg>,
     address: Address<W::Msg>,
+    /// Names this incarnation among all of the address's.
+    owner: u64,
+    handler_limit: Duration,
     record: Arc<Record>,
     group: ActorRef<GroupMsg>,
     child: ChildId,
     incarnation: u64,
+    board: Board,
 }
 
 impl<W: Worker> Drop for ShellState<W> {
+    /// However it ended, also by a kill: nobody is behind the address any more.
     fn drop(&mut self) {
+        self.address.close_own(self.owner);
         self.cx.abort_tasks();
+        self.address.ended::<W>(Some(self.owner));
+    }
+}
+
+/// Tells the status that an actor is stuck in a handler.
+struct Watcher<'a> {
+    board: &'a Board,
+    cell: &'a NodeCell,
+    message: &'static str,
+    limit: Duration,
+}
+
+impl Onlooker for Watcher<'_> {
+    fn stuck(&self) {
+        let text = format!(
+            "has handled {} for over {} ms and serves nothing meanwhile; it is killed after {} ms without progress",
+            self.message,
+            STUCK_AFTER.min(self.limit).as_millis(),
+            self.limit.as_millis()
+        );
+        let alarm = Condition::new(Level::Degraded, "actor.stuck", text);
+        self.board.alarm(self.cell.path(), Some(alarm));
+    }
+
+    fn unstuck(&self) {
+        self.board.alarm(self.cell.path(), None);
     }
 }
 
 impl<W: Worker> ShellState<W> {
     /// Ends this incarnation by a fault: nothing of it outlives the event that tells of it.
-    fn fail(&mut self, myself: &ActorRef<Envelope<W::Msg>>, end: End) -> ActorProcessingErr {
-        self.address.close_own(myself);
+    fn fail(&mut self, end: End) -> ActorProcessingErr {
+        self.address.close_own(self.owner);
         self.cx.abort_tasks();
         let worker = self.worker.take();
         if catch_unwind(AssertUnwindSafe(|| drop(worker))).is_err() {
             tracing::warn!(path = self.address.path(), "panicked while it was dropped");
         }
-        let message = end.message.clone();
         self.record.set_end(end);
-        message.into()
+        // The supervisor reads the record; ractor only carries the fact.
+        Box::new(Ended)
     }
 
     async fn start(&mut self) -> Result<(), End> {
         let Some(seed) = self.seed.take() else {
             return Ok(());
         };
-        let worker = caught(W::start(seed, &self.cx))
+        let actor = self.address.cell().id();
+        let worker = caught_as(actor, W::start(seed, &self.cx))
             .await
-            .map_err(|panic| {
-                End::new(
-                    EndKind::FailedStart { permanent: false },
-                    "actor.start_panicked",
-                    format!("panicked while starting: {panic}"),
-                )
+            .map_err(|panic| End {
+                kind: EndKind::FailedStart { permanent: false },
+                ..End::panicked("actor.start_panicked", "starting", panic)
             })?
             .map_err(|error| failed_start(&error))?;
         self.worker = Some(worker);
         Ok(())
     }
 
-    async fn serve(&mut self, msg: W::Msg) -> Result<(), End> {
+    /// Serves until it is asked to end, or a handler falls.
+    async fn serve_all(&mut self) -> Result<(), End> {
+        loop {
+            let (load, now) = match self.address.next(self.owner).await {
+                Next::Serve(next) => next,
+                Next::Drained | Next::Stop | Next::Replaced => return Ok(()),
+            };
+            let served = match load {
+                Load::Work(msg) | Load::Timer(msg) => self.serve(msg, now).await,
+                Load::Inject(injection) => self.suffer(injection, now).await,
+                Load::Ballast => {
+                    tokio::time::sleep(BALLAST).await;
+                    Ok(())
+                }
+            };
+            if let Err(mut end) = served {
+                let cell = self.address.cell();
+                end.mailbox_depth = cell.mailbox().depth;
+                cell.done();
+                return Err(end);
+            }
+            self.address.cell().done();
+            if self.cx.is_finishing() {
+                self.address.drain();
+            }
+        }
+    }
+
+    async fn serve(&mut self, msg: W::Msg, now: Instant) -> Result<(), End> {
         let name = W::message_name(&msg);
-        let cell = Arc::clone(self.address.cell());
+        let limit = W::handler_limit(&msg).unwrap_or(self.handler_limit);
         let Some(worker) = self.worker.as_mut() else {
             return Ok(());
         };
-        cell.take_in_hand(Some(name));
-        let served = caught(worker.handle(msg, &self.cx)).await;
-        let end = match served {
-            Ok(Ok(())) => {
-                cell.take_in_hand(None);
-                return Ok(());
-            }
-            Ok(Err(error)) => End::new(
-                EndKind::Failed,
-                "actor.failed",
-                format!("failed while it handled {name}: {}", chain_of(&*error)),
-            ),
-            Err(panic) => End::new(
-                EndKind::Panicked,
-                "actor.panicked",
-                format!("panicked while it handled {name}: {panic}"),
-            ),
+        let cell = self.address.cell();
+        cell.begin(name, now);
+        let watcher = Watcher {
+            board: &self.board,
+            cell,
+            message: name,
+            limit,
         };
-        cell.take_in_hand(None);
-        Err(end)
+        match guarded(cell, now, limit, &watcher, worker.handle(msg, &self.cx)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(failed(name, &chain_of(&*error))),
+            Err(fallen) => Err(fell(name, limit, fallen)),
+        }
+    }
+
+    /// Carries out an injected fault.
+    async fn suffer(&mut self, injection: Injection, now: Instant) -> Result<(), End> {
+        const NAME: &str = "drill";
+        let cell = self.address.cell();
+        cell.begin(NAME, now);
+        let limit = self.handler_limit;
+        let watcher = Watcher {
+            board: &self.board,
+            cell,
+            message: NAME,
+            limit,
+        };
+        let fault = async {
+            match injection {
+                Injection::Panic => panic!("a drill made it panic"),
+                Injection::Hang => std::future::pending().await,
+                Injection::Error => Err(failed(NAME, "a drill made it fail")),
+                // A kill comes from the supervisor, not through the mailbox.
+                Injection::Kill => Ok(()),
+            }
+        };
+        match guarded(cell, now, limit, &watcher, fault).await {
+            Ok(ended) => ended,
+            Err(fallen) => Err(fell(NAME, limit, fallen)),
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.address.close_own(self.owner);
+        if let Some(mut worker) = self.worker.take() {
+            let actor = self.address.cell().id();
+            let stopped = caught_as(actor, worker.stop(&self.cx)).await;
+            if let Err(panic) = stopped {
+                tracing::warn!(path = self.address.path(), %panic, "panicked while stopping");
+            }
+        }
+        self.cx.abort_tasks();
+        self.record.set_end(End::normal());
+    }
+
+    fn tell_ready(&self) {
+        let ready = GroupMsg::Ready {
+            child: self.child,
+            incarnation: self.incarnation,
+            up: true,
+        };
+        // A supervisor that has ended takes this actor down anyway.
+        drop(self.group.send_message(ready));
     }
 }
 
+/// Stands for the end in the record.
+#[derive(Debug, thiserror::Error)]
+#[error("ended by a fault")]
+struct Ended;
+
 impl<W: Worker> Actor for Shell<W> {
-    type Msg = Envelope<W::Msg>;
+    type Msg = NoMessage;
     type State = ShellState<W>;
     type Arguments = Launch<W>;
 
@@ -124,11 +246,11 @@ impl<W: Worker> Actor for Shell<W> {
         myself: ActorRef<Self::Msg>,
         launch: Self::Arguments,
     ) -> Result<Self::State, ActorProcessingErr> {
-        launch.address.claim(&myself);
+        let owner = myself.get_id().pid();
+        launch.address.claim::<W>(owner);
         let cx = Context::new(
             launch.address.clone(),
-            myself,
-            launch.board,
+            launch.board.clone(),
             launch.incarnation,
         );
         Ok(ShellState {
@@ -136,94 +258,67 @@ impl<W: Worker> Actor for Shell<W> {
             worker: None,
             cx,
             address: launch.address,
+            owner,
+            handler_limit: launch.handler_limit,
             record: launch.record,
             group: launch.group,
             child: launch.child,
             incarnation: launch.incarnation,
+            board: launch.board,
         })
     }
 
+    /// The whole life of the worker.
     async fn post_start(
         &self,
         myself: ActorRef<Self::Msg>,
         state: &mut Self::State,
     ) -> Result<(), ActorProcessingErr> {
         if let Err(end) = state.start().await {
-            return Err(state.fail(&myself, end));
+            return Err(state.fail(end));
         }
-        state.address.open(myself);
-        let ready = GroupMsg::Ready {
-            child: state.child,
-            incarnation: state.incarnation,
-            up: true,
-        };
-        state.group.send_message(ready)?;
-        Ok(())
-    }
-
-    async fn handle(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        envelope: Self::Msg,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        let (served, _permit) = match envelope {
-            Envelope::Work {
-                deadline: Some(deadline),
-                ..
-            } if deadline <= Instant::now() => return Ok(()),
-            Envelope::Work { msg, permit, .. } => (state.serve(msg).await, Some(permit)),
-            Envelope::Timer(msg) => (state.serve(msg).await, None),
-            Envelope::Inject(injection) => (suffer(injection).await, None),
-        };
-        if let Err(end) = served {
-            return Err(state.fail(&myself, end));
+        state.address.open(state.owner);
+        state.tell_ready();
+        if let Err(end) = state.serve_all().await {
+            return Err(state.fail(end));
         }
-        if state.cx.is_finishing() {
-            state.address.close_own(&myself);
-            myself.drain()?;
-        }
-        Ok(())
-    }
-
-    async fn post_stop(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        state.address.close_own(&myself);
-        if let Some(mut worker) = state.worker.take() {
-            let cx = state.cx.clone();
-            let stopped = caught(async move { worker.stop(&cx).await }).await;
-            if let Err(panic) = stopped {
-                tracing::warn!(path = state.address.path(), %panic, "panicked while stopping");
-            }
-        }
-        state.cx.abort_tasks();
-        state.record.set_end(End::normal());
+        state.stop().await;
+        myself.stop(None);
         Ok(())
     }
 }
 
-/// Carries out an injected fault.
-async fn suffer(injection: Injection) -> Result<(), End> {
-    match injection {
-        Injection::Panic => {
-            let panic = caught(async { panic!("a drill made it panic") }).await;
-            let text = panic.map_or_else(|panic| panic.to_string(), |(): ()| String::new());
-            Err(End::new(
-                EndKind::Panicked,
-                "actor.panicked",
-                format!("panicked while it handled drill: {text}"),
-            ))
-        }
-        Injection::Error => Err(End::new(
+fn failed(message_type: &'static str, why: &str) -> End {
+    End {
+        message_type: Some(message_type),
+        ..End::new(
             EndKind::Failed,
             "actor.failed",
-            "failed while it handled drill: a drill made it fail",
-        )),
-        // A kill comes from the supervisor, not through the mailbox.
-        Injection::Kill => Ok(()),
+            format!("failed while it handled {message_type}: {why}"),
+        )
+    }
+}
+
+/// The end of an incarnation whose handler did not end as it should.
+fn fell(message_type: &'static str, limit: Duration, fallen: Fallen) -> End {
+    let end = match fallen {
+        Fallen::Panicked(panic) => End::panicked(
+            "actor.panicked",
+            &format!("it handled {message_type}"),
+            panic,
+        ),
+        Fallen::Hung => End::new(
+            EndKind::Killed,
+            "actor.hung",
+            format!(
+                "made no progress with {message_type} for {} ms and was killed",
+                limit.as_millis()
+            ),
+        ),
+    };
+    End {
+        message_type: Some(message_type),
+        ..end
     }
 }
 

@@ -71,6 +71,8 @@ pub struct Policy {
     pub probe: Backoff,
     /// How long a start may take.
     pub start_limit: Duration,
+    /// How long a handler may take without progress; then it is killed. A request may have a limit of its own.
+    pub handler_limit: Duration,
     /// How long a stop may take: half of it to drain, the rest to stop; then it is killed.
     pub stop_limit: Duration,
     /// The worst level that the parent takes from this child: OFFLINE for one without which nothing answers, NORMAL for
@@ -95,6 +97,7 @@ impl Default for Policy {
                 max: Duration::from_mins(1),
             },
             start_limit: Duration::from_secs(30),
+            handler_limit: Duration::from_secs(5),
             stop_limit: Duration::from_secs(5),
             bears: Level::Offline,
         }
@@ -122,6 +125,13 @@ impl Policy {
     #[must_use]
     pub fn budget(mut self, max: u32, window: Duration) -> Self {
         self.budget = Budget { max, window };
+        self
+    }
+
+    /// Sets [`Policy::handler_limit`].
+    #[must_use]
+    pub fn handler_limit(mut self, limit: Duration) -> Self {
+        self.handler_limit = limit;
         self
     }
 

@@ -189,8 +189,42 @@ pub struct StatusEvent {
     pub impact: Option<String>,
     /// What serves instead.
     pub fallback: Option<String>,
-    /// What the supervisor decided or the operator asked, in a few words.
+    /// What the supervisor decided or the operator asked, or how it came out, in a few words.
     pub action: Option<String>,
+    /// The circumstances, where an unasked end led to this change.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub end: Option<Ended>,
+}
+
+/// How an actor ended unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBy {
+    /// It could not start, or not within its start limit.
+    FailedStart,
+    /// A handler returned an error.
+    Error,
+    /// It panicked.
+    Panic,
+    /// It was killed: it hung, did not stop in time, or a drill asked for it.
+    Kill,
+    /// Its task was cancelled from outside of the supervisor.
+    Cancel,
+}
+
+/// The circumstances of an unasked end; code and message are in the event's cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// How it ended.
+    pub kind: EndedBy,
+    /// Which incarnation, counted from 1 since the daemon's or its domain's start.
+    pub incarnation: u64,
+    /// The message that it was handling.
+    pub message_type: Option<String>,
+    /// Requests that it had admitted and not finished.
+    pub mailbox_depth: u32,
+    /// Where in the source, for a panic.
+    pub location: Option<String>,
 }
 
 /// The system in a few lines: what `/health` tells.

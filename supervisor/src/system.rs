@@ -378,6 +378,7 @@ impl System {
                 impact: None,
                 fallback: None,
                 action: Some(format!("operator: {what}")),
+                end: None,
             })
         })
     }

@@ -4,6 +4,7 @@
 //! survive lives in the seed or in the store (crash-only).
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::context::Context;
 
@@ -97,4 +98,21 @@ pub trait Worker: Sized + Send + 'static {
 
     /// The name of a request, for the history: which message an incarnation ended with.
     fn message_name(msg: &Self::Msg) -> &'static str;
+
+    /// How long a handler may take for this request without progress; the policy's limit without one. See
+    /// [`Context::progress`] and [`Context::protect`] for work that is known to take long.
+    fn handler_limit(_msg: &Self::Msg) -> Option<Duration> {
+        None
+    }
+
+    /// Whether a request that waits in the mailbox when this incarnation ends is served by the next one. The request in hand
+    /// never is: it may be what ended it.
+    fn survives_restart(_msg: &Self::Msg) -> bool {
+        false
+    }
+
+    /// Whether a request is served before others, and admitted when the mailbox is full: for few and short ones.
+    fn is_control(_msg: &Self::Msg) -> bool {
+        false
+    }
 }

@@ -211,6 +211,12 @@ impl Core {
         self.stopping
     }
 
+    /// Whether this child was asked to end.
+    pub(crate) fn is_stopping_child(&self, id: ChildId) -> bool {
+        let child = self.children.get(&id);
+        child.is_some_and(|child| matches!(child.phase, Phase::Stopping { .. }))
+    }
+
     fn start(&mut self) {
         self.started = true;
         self.pending.extend(self.children.keys().copied());

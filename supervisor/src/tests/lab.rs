@@ -20,6 +20,16 @@ pub(super) enum LabMsg {
     Report(Condition),
     Finish,
     Later(Duration, Reply<()>),
+    /// Survives restarts.
+    Keep(u32, Reply<(u32, u64)>),
+    /// Served before others.
+    Urgent(Reply<()>),
+    /// Asks another one, or itself, and waits.
+    Relay(Address<LabMsg>, Reply<Result<u32, AskError>>),
+    /// Works for as long as this, with a sign of progress each time.
+    Toil(u32, Duration, Reply<()>),
+    /// Works for as long as this, protected.
+    Long(Duration, Reply<()>),
 }
 
 /// What outlives the incarnations of a lab worker.
@@ -77,6 +87,22 @@ impl Worker for LabWorker {
             LabMsg::Report(condition) => cx.report(condition),
             LabMsg::Finish => cx.finish(),
             LabMsg::Later(delay, reply) => cx.reply_later(reply, tokio::time::sleep(delay)),
+            LabMsg::Keep(value, reply) => reply.send((value, cx.incarnation())),
+            LabMsg::Urgent(reply) => reply.send(()),
+            LabMsg::Relay(other, reply) => {
+                reply.send(other.ask(|reply| LabMsg::Echo(1, reply)).await);
+            }
+            LabMsg::Toil(times, span, reply) => {
+                for _ in 0..times {
+                    tokio::time::sleep(span).await;
+                    cx.progress();
+                }
+                reply.send(());
+            }
+            LabMsg::Long(span, reply) => {
+                cx.protect(tokio::time::sleep(span)).await;
+                reply.send(());
+            }
         }
         Ok(())
     }
@@ -101,7 +127,25 @@ impl Worker for LabWorker {
             LabMsg::Report(_) => "Report",
             LabMsg::Finish => "Finish",
             LabMsg::Later(..) => "Later",
+            LabMsg::Keep(..) => "Keep",
+            LabMsg::Urgent(_) => "Urgent",
+            LabMsg::Relay(..) => "Relay",
+            LabMsg::Toil(..) => "Toil",
+            LabMsg::Long(..) => "Long",
         }
+    }
+
+    fn handler_limit(msg: &LabMsg) -> Option<Duration> {
+        // Its notifications come when the test likes.
+        matches!(msg, LabMsg::Wait(..)).then_some(Duration::from_hours(1))
+    }
+
+    fn survives_restart(msg: &LabMsg) -> bool {
+        matches!(msg, LabMsg::Keep(..))
+    }
+
+    fn is_control(msg: &LabMsg) -> bool {
+        matches!(msg, LabMsg::Urgent(_))
     }
 }
 

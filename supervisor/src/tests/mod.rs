@@ -2,5 +2,6 @@
 
 mod ends;
 mod lab;
+mod messages;
 mod order;
 mod promises;

@@ -1,0 +1,437 @@
+//! The slot behind an address: who owns it, whether it is open, and the bounded queue of what was admitted.
+//!
+//! ractor's queue has no bound and dies with its actor. This one belongs to the address: it is bounded, it refuses at once, it
+//! outlives incarnations, it serves control before work, and what nobody waits for any more is taken out of it again.
+//! One short lock guards all of it, so there is no moment between "open" and "admitted" in which a message could be lost.
+//!
+//! Nothing here knows of actors, clocks or runtimes: the model checker in `tests/loom` runs this very file.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use crate::sync::{Mutex, MutexGuard};
+
+/// In which way an entry is admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// A request: takes a place of the limit, served in order.
+    Work,
+    /// A control request: served before work, with a few places of its own so that a full mailbox still admits it.
+    Control,
+    /// From the owner itself: takes no place.
+    Own,
+}
+
+/// Why an entry was not admitted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused<D> {
+    /// Nobody is there, for this reason.
+    Shut(D),
+    /// All places are taken; so many.
+    Full(u32),
+}
+
+/// What the owner gets next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Next<T> {
+    /// Serve this.
+    Serve(T),
+    /// Drained: nothing is left, and nothing new is admitted.
+    Drained,
+    /// Stop now, whatever is left.
+    Stop,
+    /// The slot belongs to another incarnation.
+    Replaced,
+}
+
+/// How the owner was asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Drain,
+    Stop,
+}
+
+struct Entry<T> {
+    ticket: u64,
+    lane: Lane,
+    item: T,
+}
+
+struct State<T, D> {
+    /// The incarnation that may open and shut the slot; 0 before the first.
+    owner: u64,
+    shut: Option<D>,
+    ending: Option<Ending>,
+    control: VecDeque<Entry<T>>,
+    work: VecDeque<Entry<T>>,
+    /// Places taken by entries in `work`, and by what the owner has in hand.
+    taken: u32,
+    in_hand: Option<Lane>,
+    tickets: u64,
+    waker: Option<Waker>,
+}
+
+/// Control requests that are admitted beside a full mailbox.
+pub(crate) const CONTROL_PLACES: usize = 16;
+
+pub(crate) struct Slot<T, D> {
+    limit: u32,
+    state: Mutex<State<T, D>>,
+}
+
+impl<T, D: Copy> Slot<T, D> {
+    /// A slot that is shut for the reason `down`. `limit` is the number of requests admitted and not finished.
+    pub(crate) fn new(limit: u32, down: D) -> Self {
+        Self {
+            limit,
+            state: Mutex::new(State {
+                owner: 0,
+                shut: Some(down),
+                ending: None,
+                control: VecDeque::new(),
+                work: VecDeque::new(),
+                taken: 0,
+                in_hand: None,
+                tickets: 0,
+                waker: None,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T, D>> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Whether requests are admitted.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().shut.is_none()
+    }
+
+    /// Why requests are refused, if they are.
+    pub(crate) fn shut_for(&self) -> Option<D> {
+        self.lock().shut
+    }
+
+    /// From now on the slot is `owner`'s, still shut. What an incarnation before left and `keep` does not hold is handed back.
+    pub(crate) fn claim(&self, owner: u64, keep: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut state = self.lock();
+        state.owner = owner;
+        state.ending = None;
+        state.waker = None;
+        state.finish_in_hand();
+        state.sift(keep)
+    }
+
+    /// Admits requests, if the slot is still `owner`'s and it was not asked to end meanwhile.
+    pub(crate) fn open(&self, owner: u64) -> bool {
+        let mut state = self.lock();
+        let opens = state.owner == owner && state.ending.is_none();
+        if opens {
+            state.shut = None;
+        }
+        opens
+    }
+
+    /// Refuses requests from now on; what was admitted stays.
+    pub(crate) fn shut(&self, down: D) {
+        self.lock().shut = Some(down);
+    }
+
+    /// As [`Self::shut`], if the slot is still `owner`'s.
+    pub(crate) fn shut_own(&self, owner: u64, down: D) {
+        let mut state = self.lock();
+        if state.owner == owner {
+            state.shut = Some(down);
+        }
+    }
+
+    /// The incarnation has ended (`None`: whichever it was): hands back what `keep` does not hold for the next one.
+    pub(crate) fn end(&self, owner: Option<u64>, keep: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut state = self.lock();
+        if owner.is_some_and(|owner| owner != state.owner) {
+            return Vec::new();
+        }
+        state.finish_in_hand();
+        state.sift(keep)
+    }
+
+    /// Refuses new requests, and lets the owner end when it has served what is there.
+    pub(crate) fn drain(&self, down: D) {
+        self.ask_to_end(down, Ending::Drain);
+    }
+
+    /// Refuses new requests, and lets the owner end after what it has in hand.
+    pub(crate) fn stop(&self, down: D) {
+        self.ask_to_end(down, Ending::Stop);
+    }
+
+    fn ask_to_end(&self, down: D, ending: Ending) {
+        let mut state = self.lock();
+        state.shut = Some(down);
+        state.ending = Some(ending);
+        state.wake();
+    }
+
+    /// Admits `item`, or hands it back with the reason. The ticket names it for [`Self::withdraw`].
+    pub(crate) fn push(&self, lane: Lane, item: T) -> Result<u64, (Refused<D>, T)> {
+        let mut state = self.lock();
+        if let Some(down) = state.shut
+            && lane != Lane::Own
+        {
+            return Err((Refused::Shut(down), item));
+        }
+        match lane {
+            Lane::Work if state.taken >= self.limit => {
+                return Err((Refused::Full(state.taken), item));
+            }
+            Lane::Control if state.control.len() >= CONTROL_PLACES => {
+                return Err((Refused::Full(state.taken), item));
+            }
+            Lane::Work => state.taken += 1,
+            Lane::Control | Lane::Own => {}
+        }
+        state.tickets += 1;
+        let ticket = state.tickets;
+        let entry = Entry { ticket, lane, item };
+        if lane == Lane::Control {
+            state.control.push_back(entry);
+        } else {
+            state.work.push_back(entry);
+        }
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(ticket)
+    }
+
+    /// Takes back what was admitted and not yet handed to the owner.
+    pub(crate) fn withdraw(&self, ticket: u64) -> Option<T> {
+        let mut state = self.lock();
+        let state = &mut *state;
+        let entry = take(&mut state.control, ticket).or_else(|| take(&mut state.work, ticket))?;
+        state.give_back(entry.lane);
+        Some(entry.item)
+    }
+
+    /// What `owner` does next; the place of what it had in hand before is free from now on.
+    pub(crate) fn poll_next(&self, owner: u64, cx: &mut Context<'_>) -> Poll<Next<T>> {
+        let mut state = self.lock();
+        if state.owner != owner {
+            return Poll::Ready(Next::Replaced);
+        }
+        state.finish_in_hand();
+        if state.ending == Some(Ending::Stop) {
+            return Poll::Ready(Next::Stop);
+        }
+        let next = state.control.pop_front();
+        if let Some(entry) = next.or_else(|| state.work.pop_front()) {
+            state.in_hand = Some(entry.lane);
+            return Poll::Ready(Next::Serve(entry.item));
+        }
+        if state.ending == Some(Ending::Drain) {
+            return Poll::Ready(Next::Drained);
+        }
+        match &mut state.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => state.waker = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+
+    /// Requests admitted and not finished.
+    pub(crate) fn taken(&self) -> u32 {
+        self.lock().taken
+    }
+}
+
+impl<T, D> State<T, D> {
+    fn give_back(&mut self, lane: Lane) {
+        if lane == Lane::Work {
+            self.taken = self.taken.saturating_sub(1);
+        }
+    }
+
+    fn finish_in_hand(&mut self) {
+        if let Some(lane) = self.in_hand.take() {
+            self.give_back(lane);
+        }
+    }
+
+    /// Takes out what is not to be kept. The owner's own entries never outlive it.
+    fn sift(&mut self, mut keep: impl FnMut(&T) -> bool) -> Vec<T> {
+        let mut out = Vec::new();
+        for queue in [&mut self.control, &mut self.work] {
+            if queue.is_empty() {
+                continue;
+            }
+            let mut kept = VecDeque::new();
+            for entry in queue.drain(..) {
+                if entry.lane != Lane::Own && keep(&entry.item) {
+                    kept.push_back(entry);
+                    continue;
+                }
+                if entry.lane == Lane::Work {
+                    self.taken = self.taken.saturating_sub(1);
+                }
+                out.push(entry.item);
+            }
+            *queue = kept;
+        }
+        out
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Takes the entry with this ticket out; tickets rise within a queue.
+fn take<T>(queue: &mut VecDeque<Entry<T>>, ticket: u64) -> Option<Entry<T>> {
+    let at = queue
+        .binary_search_by_key(&ticket, |entry| entry.ticket)
+        .ok()?;
+    queue.remove(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque as Model;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn next(slot: &Slot<u32, u8>, owner: u64) -> Option<Next<u32>> {
+        let mut cx = Context::from_waker(Waker::noop());
+        match slot.poll_next(owner, &mut cx) {
+            Poll::Ready(next) => Some(next),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn control_goes_first_and_into_a_full_mailbox() {
+        let slot = Slot::new(1, 0);
+        drop(slot.claim(1, |_| false));
+        assert_eq!(slot.push(Lane::Work, 1), Err((Refused::Shut(0), 1)));
+        assert!(slot.open(1));
+        slot.push(Lane::Work, 1).unwrap();
+        assert_eq!(slot.push(Lane::Work, 2), Err((Refused::Full(1), 2)));
+        slot.push(Lane::Control, 3).unwrap();
+        assert_eq!(next(&slot, 1), Some(Next::Serve(3)));
+        assert_eq!(next(&slot, 1), Some(Next::Serve(1)));
+        // What is in hand still takes its place.
+        assert_eq!(slot.push(Lane::Work, 2), Err((Refused::Full(1), 2)));
+        assert_eq!(next(&slot, 1), None);
+        slot.push(Lane::Work, 2).unwrap();
+    }
+
+    #[test]
+    fn what_is_kept_is_served_by_the_next_owner() {
+        let slot = Slot::new(8, 0);
+        drop(slot.claim(1, |_| false));
+        assert!(slot.open(1));
+        for item in 0..4 {
+            slot.push(Lane::Work, item).unwrap();
+        }
+        slot.push(Lane::Own, 10).unwrap();
+        assert_eq!(next(&slot, 1), Some(Next::Serve(0)));
+        slot.shut_own(1, 7);
+        let dropped = slot.end(Some(1), |item| item % 2 == 1);
+        assert_eq!(dropped, vec![2, 10]);
+        drop(slot.claim(2, |_| true));
+        assert_eq!(slot.push(Lane::Work, 9), Err((Refused::Shut(7), 9)));
+        assert!(slot.open(2));
+        assert_eq!(next(&slot, 1), Some(Next::Replaced));
+        assert_eq!(next(&slot, 2), Some(Next::Serve(1)));
+        assert_eq!(next(&slot, 2), Some(Next::Serve(3)));
+        assert_eq!(slot.taken(), 1);
+        assert_eq!(next(&slot, 2), None);
+        assert_eq!(slot.taken(), 0);
+    }
+
+    #[test]
+    fn a_slot_that_was_asked_to_end_does_not_open_again() {
+        let slot: Slot<u32, u8> = Slot::new(8, 0);
+        drop(slot.claim(1, |_| false));
+        slot.stop(3);
+        assert!(!slot.open(1));
+        assert_eq!(next(&slot, 1), Some(Next::Stop));
+        drop(slot.claim(2, |_| false));
+        assert!(slot.open(2));
+        slot.drain(4);
+        assert_eq!(next(&slot, 2), Some(Next::Drained));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push(u32),
+        Withdraw(usize),
+        Next,
+        Restart,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => any::<u32>().prop_map(Step::Push),
+            1 => (0_usize..8).prop_map(Step::Withdraw),
+            3 => Just(Step::Next),
+            1 => Just(Step::Restart),
+        ]
+    }
+
+    proptest! {
+        /// Against a plain queue: nothing is lost, nothing is served twice, and the places taken are what is there.
+        #[test]
+        fn nothing_is_lost_and_places_are_exact(steps in prop::collection::vec(step(), 1..200)) {
+            let slot: Slot<u32, u8> = Slot::new(5, 0);
+            let mut owner = 1;
+            drop(slot.claim(owner, |_| true));
+            prop_assert!(slot.open(owner));
+            let mut model: Model<(u64, u32)> = Model::new();
+            let mut in_hand = 0;
+            for step in steps {
+                match step {
+                    Step::Push(item) => match slot.push(Lane::Work, item) {
+                        Ok(ticket) => model.push_back((ticket, item)),
+                        Err((refused, back)) => {
+                            prop_assert_eq!(refused, Refused::Full(5));
+                            prop_assert_eq!(back, item);
+                            prop_assert_eq!(model.len() + in_hand, 5);
+                        }
+                    },
+                    Step::Withdraw(at) => {
+                        if let Some((ticket, item)) = model.remove(at) {
+                            prop_assert_eq!(slot.withdraw(ticket), Some(item));
+                            prop_assert_eq!(slot.withdraw(ticket), None);
+                        }
+                    }
+                    Step::Next => {
+                        let expected = model.pop_front().map(|(_, item)| Next::Serve(item));
+                        in_hand = usize::from(expected.is_some());
+                        prop_assert_eq!(next(&slot, owner), expected);
+                    }
+                    Step::Restart => {
+                        // Even numbers survive.
+                        slot.shut_own(owner, 1);
+                        let dropped = slot.end(Some(owner), |item| item % 2 == 0);
+                        let lost: Vec<u32> = model.iter().map(|(_, i)| *i).filter(|i| i % 2 == 1).collect();
+                        prop_assert_eq!(dropped, lost);
+                        model.retain(|(_, item)| item % 2 == 0);
+                        in_hand = 0;
+                        owner += 1;
+                        drop(slot.claim(owner, |_| true));
+                        prop_assert!(slot.open(owner));
+                    }
+                }
+                prop_assert_eq!(slot.taken() as usize, model.len() + in_hand);
+            }
+        }
+    }
+}
