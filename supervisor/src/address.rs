@@ -313,11 +313,14 @@ impl<M: Send + 'static> Address<M> {
         match inner.slot.push(lane, Envelope { load, deadline }) {
             Ok(ticket) => Ok(ticket),
             Err((Refused::Shut(down), _refused)) => Err(self.down(Some(down))),
-            Err((Refused::Full(depth), _refused)) => Err(AskError::Busy {
-                path: Arc::clone(inner.cell.path()),
-                depth,
-                retry_after: inner.cell.retry_after(),
-            }),
+            Err((Refused::Full(depth), _refused)) => {
+                inner.cell.note_refused();
+                Err(AskError::Busy {
+                    path: Arc::clone(inner.cell.path()),
+                    depth,
+                    retry_after: inner.cell.retry_after(),
+                })
+            }
         }
     }
 

@@ -120,8 +120,12 @@ impl Board {
         self.with(|model| model.set_condition(path, condition));
     }
 
-    pub(crate) fn alarm(&self, path: &str, alarm: Option<Condition>) {
-        self.with(|model| model.set_alarm(path, alarm));
+    pub(crate) fn raise_alarm(&self, path: &str, alarm: Condition) {
+        self.with(|model| model.raise_alarm(path, alarm));
+    }
+
+    pub(crate) fn end_alarm(&self, path: &str, code: &str) {
+        self.with(|model| model.end_alarm(path, code));
     }
 
     pub(crate) fn register_group(&self, path: Arc<str>, group: ActorRef<GroupMsg>) {

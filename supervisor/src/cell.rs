@@ -14,6 +14,21 @@ use crate::clock::Epoch;
 use crate::latency::LatencyBook;
 use crate::status::{Detail, Latency, Mailbox};
 
+/// Cells with refusals that were not counted yet; each is in it at most once.
+static FLOODED: Mutex<Vec<Weak<NodeCell>>> = Mutex::new(Vec::new());
+
+/// The actors that refused requests since the last call, with how many they were.
+pub(crate) fn take_refusals() -> Vec<(Arc<NodeCell>, u32)> {
+    let flooded = std::mem::take(&mut *FLOODED.lock().unwrap_or_else(PoisonError::into_inner));
+    let living = flooded.iter().filter_map(Weak::upgrade);
+    living
+        .map(|cell| {
+            let refused = cell.refused.swap(0, Ordering::Relaxed);
+            (cell, refused)
+        })
+        .collect()
+}
+
 /// What knows how many requests it has admitted and not finished.
 pub(crate) trait Depth: Send + Sync {
     fn depth(&self) -> u32;
@@ -41,6 +56,8 @@ pub(crate) struct NodeCell {
     progress_us: AtomicU64,
     /// Sections under way that may take as long as they like.
     protected: AtomicU32,
+    /// Requests refused by a full mailbox since they were last counted.
+    refused: AtomicU32,
     details: Mutex<BTreeMap<&'static str, Detail>>,
 }
 
@@ -64,6 +81,7 @@ impl NodeCell {
             is_busy: AtomicBool::new(false),
             progress_us: AtomicU64::new(0),
             protected: AtomicU32::new(0),
+            refused: AtomicU32::new(0),
             details: Mutex::new(BTreeMap::new()),
         })
     }
@@ -174,6 +192,14 @@ impl NodeCell {
             .iter()
             .map(|(key, value)| ((*key).to_owned(), value.clone()))
             .collect()
+    }
+
+    /// Counts a request that a full mailbox refused.
+    pub(crate) fn note_refused(self: &Arc<Self>) {
+        if self.refused.fetch_add(1, Ordering::Relaxed) == 0 {
+            let mut flooded = FLOODED.lock().unwrap_or_else(PoisonError::into_inner);
+            flooded.push(Arc::downgrade(self));
+        }
     }
 
     /// How long a caller that found the mailbox full should wait: about the time that the queue takes.

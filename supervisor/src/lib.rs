@@ -10,7 +10,8 @@
 //! - The decisions, pure: `core/` (restart, order, stop) and `rollup.rs` (levels and causes).
 //! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs` and `model.rs` (what is
 //!   known of each node), `history.rs`.
-//! - The watch: `guard.rs` (over one handler call), `on_thread.rs` (whose code runs where), `waits.rs` (who waits for whom).
+//! - The watch: `guard.rs` (over one handler call), `on_thread.rs` (whose code runs where), `waits.rs` (who waits for whom),
+//!   `watchdog.rs` (a thread of its own over all of it).
 #![forbid(unsafe_code)]
 
 mod address;
@@ -47,6 +48,7 @@ pub mod task;
 #[cfg(test)]
 mod tests;
 mod waits;
+mod watchdog;
 mod worker;
 
 pub use address::{Address, DEFAULT_ASK_LIMIT, Injection, Reply, ambient_deadline, with_deadline};
@@ -66,4 +68,5 @@ pub use status::{
 };
 pub use system::{ActError, Action, BuildError, StopReport, System, SystemBuilder};
 pub use waits::Wait;
+pub use watchdog::{Blocked, Vitals, Watchdog};
 pub use worker::{StartError, Worker, WorkerError};

@@ -1,9 +1,10 @@
 //! The state behind the board: nodes by path, their own faults and reports, and the history of changes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use crate::board::{NodeFacts, StateChange};
+use crate::cell::NodeCell;
 use crate::clock::WallTime;
 use crate::context::Condition;
 use crate::core::EndKind;
@@ -46,8 +47,8 @@ pub(crate) struct Node {
     end: Option<(End, WallTime)>,
     /// The newest end was not told yet.
     end_is_news: bool,
-    /// What the supervisor itself sees of it while it runs: stuck, blocked, flooded.
-    alarm: Option<(Condition, WallTime)>,
+    /// What the supervisor itself sees of it while it runs, one of a code.
+    alarms: Vec<(Condition, WallTime)>,
     condition: Option<(Condition, WallTime)>,
     disabled_for: Option<String>,
     verdict: Shown,
@@ -76,7 +77,7 @@ impl Node {
             next_at: None,
             end: None,
             end_is_news: false,
-            alarm: None,
+            alarms: Vec::new(),
             condition: None,
             disabled_for: None,
             verdict: Shown {
@@ -113,6 +114,13 @@ impl Node {
             .map_or(self.state_since, |since| since.max(self.state_since))
     }
 
+    /// The worst that it says of itself or that is seen of it.
+    fn worst_said(&self) -> Option<&(Condition, WallTime)> {
+        // At the same level what is seen from outside says more, and the newest most.
+        let said = self.condition.iter().chain(&self.alarms);
+        said.max_by_key(|(condition, _)| condition.level)
+    }
+
     /// How a restart came out, when it has just come out.
     fn outcome(&self, previous: State, now: WallTime) -> Option<String> {
         let after_fault = matches!(previous, State::Restarting | State::Quarantined);
@@ -131,12 +139,7 @@ impl Node {
     /// Its own level with the reason, from its state and its report.
     fn own(&self) -> Own {
         let by_state = self.state.level();
-        let worst = match (&self.alarm, &self.condition) {
-            (Some(alarm), Some(said)) if said.0.level > alarm.0.level => Some(said),
-            (Some(alarm), _) => Some(alarm),
-            (None, said) => said.as_ref(),
-        };
-        if let Some((condition, since)) = worst
+        if let Some((condition, since)) = self.worst_said()
             && condition.level >= by_state
         {
             return Own {
@@ -261,7 +264,7 @@ impl Model {
         let now = WallTime::now();
         if let Some(node) = self.nodes.get_mut(path) {
             node.condition = None;
-            node.alarm = None;
+            node.alarms.clear();
             node.end_is_news = true;
             if end.kind != EndKind::Normal {
                 node.restarts.last_at = Some(now);
@@ -293,19 +296,36 @@ impl Model {
         self.dirty = true;
     }
 
-    /// What the supervisor sees of a node from outside; `None` ends it.
-    pub(crate) fn set_alarm(&mut self, path: &str, alarm: Option<Condition>) {
+    /// What the supervisor sees of a node from outside.
+    pub(crate) fn raise_alarm(&mut self, path: &str, alarm: Condition) {
         let Some(node) = self.nodes.get_mut(path) else {
             return;
         };
-        let is_same = |old: &Condition, new: &Condition| old.code == new.code;
-        let since = match (&node.alarm, &alarm) {
-            (None, None) => return,
-            (Some((old, since)), Some(new)) if is_same(old, new) => *since,
-            _ => WallTime::now(),
-        };
-        node.alarm = alarm.map(|alarm| (alarm, since));
+        let known = node.alarms.iter_mut();
+        match known.map(|(old, _)| old).find(|old| old.code == alarm.code) {
+            Some(old) if *old == alarm => return,
+            Some(old) => *old = alarm,
+            None => node.alarms.push((alarm, WallTime::now())),
+        }
         self.dirty = true;
+    }
+
+    /// Ends the alarm of this code.
+    pub(crate) fn end_alarm(&mut self, path: &str, code: &str) {
+        if let Some(node) = self.nodes.get_mut(path) {
+            let before = node.alarms.len();
+            node.alarms.retain(|(alarm, _)| alarm.code != code);
+            self.dirty |= node.alarms.len() != before;
+        }
+    }
+
+    /// The cells of all actors by their numbers.
+    pub(crate) fn cells(&self) -> HashMap<u64, Arc<NodeCell>> {
+        let cells = self
+            .nodes
+            .values()
+            .filter_map(|node| node.facts.cell.as_ref());
+        cells.map(|cell| (cell.id(), Arc::clone(cell))).collect()
     }
 
     /// Takes a change of state and writes it into the history.
@@ -421,10 +441,7 @@ impl Model {
             .values()
             .zip(owns)
             .map(|(node, own)| {
-                let points_at = node
-                    .condition
-                    .as_ref()
-                    .and_then(|(condition, _)| condition.root.as_deref());
+                let points_at = node.worst_said().and_then(|(said, _)| said.root.as_deref());
                 let domain = |need: &Need| {
                     index_of(&format!("/{}", need.domain)).map(|index| (index, need.strength))
                 };
@@ -499,7 +516,7 @@ impl Model {
             .iter()
             .map(|at| &paths[*at])
             .filter(|at| domain_of(at) == domain)
-            .find_map(|at| self.nodes.get(at)?.condition.as_ref())
+            .find_map(|at| self.nodes.get(at)?.worst_said())
             .map(|(condition, _)| condition);
         let impact = reported
             .and_then(|condition| condition.impact.clone())

@@ -7,6 +7,7 @@ use crate::level::{Level, State};
 use crate::model::{Model, Node, is_below, parent_of};
 use crate::status::{Detail, Health, NodeKind, NodeStatus, Refusal, StatusEvent};
 use crate::system::System;
+use crate::waits::{self, Wait};
 
 /// Events read at most at once by a subscription.
 const BATCH: usize = 256;
@@ -77,6 +78,12 @@ impl System {
             at += 1;
         }
         levels.split_off(1)
+    }
+
+    /// Which actors wait for which others at this moment, the longest wait first.
+    pub fn waits(&self) -> Vec<Wait> {
+        let cells = self.board().with(|model| model.cells());
+        waits::told(&cells)
     }
 
     /// Starts that were refused for good: trying again is useless until somebody changes something.

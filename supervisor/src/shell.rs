@@ -28,6 +28,9 @@ use crate::worker::{StartError, Worker};
 /// How long one request of a drill's flood keeps the actor.
 const BALLAST: Duration = Duration::from_millis(1);
 
+/// Code of the alarm for an actor that makes no progress.
+const STUCK: &str = "actor.stuck";
+
 /// What an incarnation is launched with.
 pub(crate) struct Launch<W: Worker> {
     pub(crate) seed: W::Seed,
@@ -91,12 +94,12 @@ impl Onlooker for Watcher<'_> {
             STUCK_AFTER.min(self.limit).as_millis(),
             self.limit.as_millis()
         );
-        let alarm = Condition::new(Level::Degraded, "actor.stuck", text);
-        self.board.alarm(self.cell.path(), Some(alarm));
+        let alarm = Condition::new(Level::Degraded, STUCK, text);
+        self.board.raise_alarm(self.cell.path(), alarm);
     }
 
     fn unstuck(&self) {
-        self.board.alarm(self.cell.path(), None);
+        self.board.end_alarm(self.cell.path(), STUCK);
     }
 }
 

@@ -22,6 +22,7 @@ use crate::panics;
 use crate::spec::{Budget, Policy, Strategy};
 use crate::status::{Change, NodeKind, StatusEvent};
 use crate::task::{self, OwnedTask};
+use crate::watchdog::{Vitals, Watchdog};
 
 /// What an operator can order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -381,6 +382,19 @@ impl System {
                 end: None,
             })
         })
+    }
+
+    /// Starts the watchdog over this tree and the runtime that it runs on. `on_look` is called ten times a second, on the
+    /// watchdog's thread; it must not block.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn watch(
+        &self,
+        runtime: tokio::runtime::Handle,
+        on_look: impl FnMut(&Vitals) + Send + 'static,
+    ) -> std::io::Result<Watchdog> {
+        Watchdog::start(self.inner.board.clone(), runtime, on_look)
     }
 
     /// Stops all domains in reverse order, each within its limits, and tells who had to be killed. Safe to call twice.

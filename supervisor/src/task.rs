@@ -54,3 +54,15 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> OwnedTask {
         handle: tokio::spawn(future),
     }
 }
+
+/// Runs something that ends at its first poll, from outside of the runtime.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it has no await, so there is nothing to own"
+)]
+pub(crate) fn knock(
+    runtime: &tokio::runtime::Handle,
+    answer: impl Future<Output = ()> + Send + 'static,
+) {
+    drop(runtime.spawn(answer));
+}

@@ -72,6 +72,29 @@ pub(crate) fn open() -> Vec<Open> {
     OPEN.iter().map(|entry| entry.value().clone()).collect()
 }
 
+/// The waits between these actors, the longest first.
+pub(crate) fn told(cells: &HashMap<u64, Arc<NodeCell>>) -> Vec<Wait> {
+    let now = Instant::now();
+    let mut open = open();
+    open.sort_by_key(|wait| wait.since);
+    let circles = circles(&open, now, Duration::ZERO);
+    let told = open.iter().filter_map(|wait| {
+        let caller = cells.get(&wait.caller)?;
+        let callee = cells.get(&wait.callee.id())?;
+        let together =
+            |circle: &Vec<u64>| circle.contains(&wait.caller) && circle.contains(&callee.id());
+        let waited = now.saturating_duration_since(wait.since);
+        Some(Wait {
+            caller: caller.path().to_string(),
+            callee: callee.path().to_string(),
+            working_on: caller.in_hand().map(|hand| hand.message.to_owned()),
+            for_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+            in_circle: circles.iter().any(together),
+        })
+    });
+    told.collect()
+}
+
 /// The circles among waits of at least `age`: each a list of numbers in which every actor waits for the next and the last one for
 /// the first. Each circle is told once, from its smallest number on.
 pub(crate) fn circles(open: &[Open], now: Instant, age: Duration) -> Vec<Vec<u64>> {

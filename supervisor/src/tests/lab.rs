@@ -28,6 +28,8 @@ pub(super) enum LabMsg {
     Relay(Address<LabMsg>, Reply<Result<u32, AskError>>),
     /// Works for as long as this, with a sign of progress each time.
     Toil(u32, Duration, Reply<()>),
+    /// Blocks its thread until the sender is dropped.
+    Block(std::sync::mpsc::Receiver<()>),
     /// Works for as long as this, protected.
     Long(Duration, Reply<()>),
 }
@@ -92,6 +94,7 @@ impl Worker for LabWorker {
             LabMsg::Relay(other, reply) => {
                 reply.send(other.ask(|reply| LabMsg::Echo(1, reply)).await);
             }
+            LabMsg::Block(release) => drop(release.recv()),
             LabMsg::Toil(times, span, reply) => {
                 for _ in 0..times {
                     tokio::time::sleep(span).await;
@@ -130,6 +133,7 @@ impl Worker for LabWorker {
             LabMsg::Keep(..) => "Keep",
             LabMsg::Urgent(_) => "Urgent",
             LabMsg::Relay(..) => "Relay",
+            LabMsg::Block(_) => "Block",
             LabMsg::Toil(..) => "Toil",
             LabMsg::Long(..) => "Long",
         }
@@ -205,6 +209,18 @@ pub(super) async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
     while !check() {
         assert!(Instant::now() < deadline, "never came true: {what}");
         tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// As [`eventually`], from outside of a runtime whose threads may all be blocked.
+pub(super) fn eventually_outside(what: &str, mut check: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while !check() {
+        assert!(
+            std::time::Instant::now() < deadline,
+            "never came true: {what}"
+        );
+        std::thread::yield_now();
     }
 }
 

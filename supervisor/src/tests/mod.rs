@@ -5,3 +5,4 @@ mod lab;
 mod messages;
 mod order;
 mod promises;
+mod watching;
