@@ -84,8 +84,14 @@ impl Daemon {
             &system,
             listeners,
             self.started,
-        );
+        )?;
         let told = systemd::follow(system.clone());
+        let mut feed = systemd::Feed::new();
+        let _watchdog = system
+            .watch(tokio::runtime::Handle::current(), move |vitals| {
+                feed.look(vitals)
+            })
+            .context("the system gives no thread for the watchdog")?;
 
         tokio::select! {
             () = system.ready() => {}

@@ -1,7 +1,10 @@
 //! Talking to systemd where it runs us: ready, status, watchdog, reload, stop. Elsewhere all of this does nothing.
 
+use std::time::Duration;
+
 use sd_notify::NotifyState;
-use supervisor::{System, task};
+use supervisor::{System, Vitals, task};
+use tokio::time::Instant;
 
 /// Start-up, or a reload, is over.
 pub(crate) fn ready() {
@@ -21,11 +24,36 @@ pub(crate) fn reloading() {
     }
 }
 
-/// Tells the level with its cause whenever it changes, and that the runtime still turns, until the tasks are dropped.
-pub(crate) fn follow(system: System) -> Vec<task::OwnedTask> {
-    let status = task::spawn(tell_levels(system));
-    let watchdog = sd_notify::watchdog_enabled().map(|limit| task::spawn(tell_alive(limit / 2)));
-    std::iter::once(status).chain(watchdog).collect()
+/// Tells the level with its cause whenever it changes, until the task is dropped.
+pub(crate) fn follow(system: System) -> task::OwnedTask {
+    task::spawn(tell_levels(system))
+}
+
+/// Feeds the service manager's watchdog, as long as the runtime turns. Called at each look of ours.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    every: Option<Duration>,
+    last: Option<Instant>,
+}
+
+impl Feed {
+    /// Twice as often as the service manager asks for.
+    pub(crate) fn new() -> Self {
+        Self {
+            every: sd_notify::watchdog_enabled().map(|limit| limit / 2),
+            last: None,
+        }
+    }
+
+    /// Feeds it when it is time to. A runtime that has stalled is not told as alive, so that the service manager ends it.
+    pub(crate) fn look(&mut self, vitals: &Vitals) {
+        let Some(every) = self.every else { return };
+        let is_due = self.last.is_none_or(|last| last.elapsed() >= every);
+        if is_due && !vitals.is_stalled() {
+            tell(&[NotifyState::Watchdog]);
+            self.last = Some(Instant::now());
+        }
+    }
 }
 
 fn tell(states: &[NotifyState<'_>]) {
@@ -46,13 +74,6 @@ async fn tell_levels(system: System) {
                 None => return,
             }
         }
-    }
-}
-
-async fn tell_alive(every: std::time::Duration) {
-    loop {
-        tell(&[NotifyState::Watchdog]);
-        tokio::time::sleep(every).await;
     }
 }
 

@@ -86,7 +86,7 @@ impl Wired {
         system: &System,
         listeners: Listeners,
         started: Instant,
-    ) -> Server {
+    ) -> std::io::Result<Server> {
         let limits = Limits::from(&settings.http);
         let drain = Drain::new();
         let state = AppState::new(Parts {

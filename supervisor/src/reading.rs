@@ -169,6 +169,9 @@ fn own_status(node: &Node) -> NodeStatus {
             Detail::Int(i64::try_from(cell.replies()).unwrap_or(i64::MAX)),
         );
     }
+    if let Some(hand) = cell.and_then(|cell| cell.in_hand()) {
+        detail.insert("in_hand".to_owned(), Detail::Text(hand.message.to_owned()));
+    }
     if let Some(next) = node.next_at {
         detail.insert("next".to_owned(), Detail::Text(next.to_string()));
     }

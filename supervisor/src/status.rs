@@ -192,7 +192,6 @@ pub struct StatusEvent {
     /// What the supervisor decided or the operator asked, or how it came out, in a few words.
     pub action: Option<String>,
     /// The circumstances, where an unasked end led to this change.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub end: Option<Ended>,
 }
 

@@ -156,6 +156,9 @@ pub(crate) struct StatusArgs {
     /// Keep showing: redraw on a terminal, one line a change in a pipe
     #[arg(long, short)]
     pub(crate) watch: bool,
+    /// Show which parts wait for which others at this moment instead
+    #[arg(long, conflicts_with_all = ["watch", "path", "depth"])]
+    pub(crate) waits: bool,
     /// Print the status document as JSON (with --watch: one event a line)
     #[arg(long)]
     pub(crate) json: bool,

@@ -33,6 +33,7 @@ mod text;
 mod token;
 mod unreachable;
 pub mod version;
+mod waits;
 mod watch;
 
 use std::{ffi::OsString, future::Future, path::PathBuf, process::ExitCode};

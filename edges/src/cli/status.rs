@@ -18,7 +18,7 @@ use super::{
         explain::{self, Subject},
         tree::{self, level_words},
     },
-    screen, watch,
+    screen, waits, watch,
 };
 
 /// How many of the last changes `explain` tells.
@@ -31,6 +31,9 @@ const LIKENESS: f64 = 0.6;
 /// `status`.
 pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Exit, Failure> {
     let client = session.client()?;
+    if args.waits {
+        return waits::show(session, &client, args.json);
+    }
     let view = View {
         path: node_path(args.path.as_deref().unwrap_or("/")),
         depth: args.depth,

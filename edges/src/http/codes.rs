@@ -261,7 +261,7 @@ mod tests {
     /// Where codes are defined: the errors of the supervisor, of each domain that answers requests, and of drills.
     fn sources() -> Vec<String> {
         let others = [
-            "supervisor/src/address.rs",
+            "supervisor/src/ask_error.rs",
             "supervisor/src/system.rs",
             "edges/src/drills.rs",
         ];

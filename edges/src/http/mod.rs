@@ -9,7 +9,7 @@
 //!   `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
+//! - Handlers by concern: `health`, `metrics`, `status`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -41,6 +41,7 @@ mod terminals;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod waits;
 
 /// The concerns of the edge. A new domain is one line here.
 pub(crate) static CONCERNS: &[Concern] = &[router::OPERATORS, terminals::CONCERN, tokens::CONCERN];

@@ -9,7 +9,9 @@ use super::concern::Concern;
 use super::docs::Documents;
 use super::problem::{Problem, ProblemBody};
 use super::state::AppState;
-use super::{CONCERNS, codes, docs, drills, health, layers, metrics, routes, status, supervise};
+use super::{
+    CONCERNS, codes, docs, drills, health, layers, metrics, routes, status, supervise, waits,
+};
 
 /// What the document holds besides the handlers.
 #[derive(OpenApi)]
@@ -44,6 +46,7 @@ fn of_operators() -> OpenApiRouter<AppState> {
         .routes(routes!(status::node))
         .routes(routes!(status::events))
         .routes(routes!(status::stream))
+        .routes(routes!(waits::waits))
         .routes(routes!(supervise::act))
         .routes(routes!(drills::list))
         .routes(routes!(drills::run))

@@ -92,6 +92,7 @@ pub(super) const OPERATORS: &[Route] = &[
     route(Method::GET, "/api/v1/status/{*path}", STATUS),
     route(Method::GET, "/api/v1/status/events", STATUS),
     route(Method::GET, "/api/v1/status/stream", STATUS),
+    route(Method::GET, "/api/v1/status/waits", STATUS),
     route(Method::POST, "/api/v1/supervisor/{*path}", OPERATE),
 ];
 

@@ -182,7 +182,29 @@ pub(crate) struct EventSchema {
     /// What serves instead.
     #[schema(required)]
     fallback: Option<String>,
-    /// What the supervisor decided or the operator asked.
+    /// What the supervisor decided or the operator asked, or how a restart came out.
     #[schema(required)]
     action: Option<String>,
+    /// The circumstances, where an unasked end led to this change.
+    #[schema(required)]
+    end: Option<EndedSchema>,
+}
+
+/// The circumstances of an unasked end; code and message are in the event's cause.
+#[derive(Debug, ToSchema)]
+#[schema(as = Ended)]
+#[expect(dead_code, reason = "describes what the supervisor serialises")]
+struct EndedSchema {
+    /// `failed_start`, `error`, `panic`, `kill` or `cancel`.
+    kind: String,
+    /// Which incarnation.
+    incarnation: u64,
+    /// The message that it was handling.
+    #[schema(required)]
+    message_type: Option<String>,
+    /// Requests that it had admitted and not finished.
+    mailbox_depth: u32,
+    /// Where in the source, for a panic.
+    #[schema(required)]
+    location: Option<String>,
 }

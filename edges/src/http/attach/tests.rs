@@ -101,7 +101,8 @@ impl House {
         };
         let state = AppState::with_gate(parts, Arc::new(OpenGate(revoked.clone())));
         let gauges = Arc::clone(&state.listening);
-        let server = Server::start(listeners, router(&state), &limits, drain, gauges);
+        let server =
+            Server::start(listeners, router(&state), &limits, drain, gauges).expect("starts");
         Self {
             address,
             ptys,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use supervisor::task::OwnedTask;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,8 +16,9 @@ use tokio_util::task::TaskTracker;
 use super::connection::{Connection, Protocol};
 use super::descriptors::make_room;
 use super::drain::Drain;
+use super::front::{Arrived, Detached, Front, HANDOVERS, Handover, Sorter};
 use super::owned::OwnedExecutor;
-use super::socket::{Listeners, LocalListener};
+use super::socket::{DetachedListeners, Listeners, LocalListener};
 use super::{ListenGauges, Peer};
 use crate::http::limits::Limits;
 
@@ -33,7 +34,8 @@ pub struct Server {
     stop: CancellationToken,
     streams: TaskTracker,
     streams_ended: CancellationToken,
-    accepting: OwnedTask,
+    serving: OwnedTask,
+    front: Front,
     connections: TaskTracker,
 }
 
@@ -45,14 +47,18 @@ pub struct Drained {
 }
 
 impl Server {
-    /// Starts to serve `router` on `listeners`. Requests find their [`Connection`] in their extensions.
+    /// Starts to serve `router` on `listeners`. Requests find their [`Connection`] in their extensions. Must be called inside
+    /// the main runtime, which serves everything but health.
+    ///
+    /// # Errors
+    /// The system gives no thread, or the listeners cannot be moved to it.
     pub fn start(
         listeners: Listeners,
         router: Router,
         limits: &Limits,
         drain: Drain,
         gauges: Arc<ListenGauges>,
-    ) -> Self {
+    ) -> io::Result<Self> {
         let streams = TaskTracker::new();
         let streams_ended = CancellationToken::new();
         let executor = OwnedExecutor {
@@ -61,9 +67,16 @@ impl Server {
         };
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
+        let protocol = Arc::new(Protocol::new(limits, &drain, executor));
+        let (main, handovers) = mpsc::channel(HANDOVERS);
+        let serving = serve_handovers(handovers, Arc::clone(&protocol), router.clone());
         let acceptor = Acceptor {
-            router,
-            protocol: Arc::new(Protocol::new(limits, &drain, executor)),
+            sorter: Sorter {
+                protocol,
+                router,
+                main,
+                silence: limits.header_timeout,
+            },
             tcp_places: Arc::new(Semaphore::new(make_room(limits))),
             local_places: Arc::new(Semaphore::new(limits.max_local_connections)),
             gauges,
@@ -71,15 +84,18 @@ impl Server {
             open: connections.clone(),
             connections: JoinSet::new(),
         };
-        let accepting = supervisor::task::spawn(acceptor.run(listeners, stop.clone()));
-        Self {
+        let detached = listeners.detach()?;
+        let stopped = stop.clone();
+        let front = Front::start(move || acceptor.run(detached, stopped))?;
+        Ok(Self {
             drain,
             stop,
             streams,
             streams_ended,
-            accepting,
+            serving: supervisor::task::spawn(serving),
+            front,
             connections,
-        }
+        })
     }
 
     /// Refuses new work from now on: no connection is accepted any more, and requests on live ones are answered 503.
@@ -100,23 +116,23 @@ impl Server {
         let left = limit.saturating_sub(started.elapsed()).max(LAST_BYTES);
         let _all_closed = tokio::time::timeout(left, self.connections.wait()).await;
         self.streams_ended.cancel();
-        self.accepting.abort();
-        self.accepting.finished().await;
+        self.front.cut();
+        self.serving.abort();
+        self.serving.finished().await;
         Drained { cut_off }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The acceptor's task ends with `accepting`, its connections with its JoinSet, HTTP/2 streams with this.
+        // Connections end with `front` and `serving`, which own them; HTTP/2 streams with this.
         self.streams_ended.cancel();
     }
 }
 
 /// The state of the loop. It owns the connections: when its task ends, they end.
 struct Acceptor {
-    router: Router,
-    protocol: Arc<Protocol>,
+    sorter: Sorter,
     tcp_places: Arc<Semaphore>,
     local_places: Arc<Semaphore>,
     gauges: Arc<ListenGauges>,
@@ -132,8 +148,11 @@ enum Arrival {
 }
 
 impl Acceptor {
-    async fn run(mut self, listeners: Listeners, stop: CancellationToken) {
-        let Listeners { tcp, local, .. } = listeners;
+    async fn run(mut self, detached: DetachedListeners, stop: CancellationToken) {
+        let (tcp, local) = match detached.attach() {
+            Ok(attached) => attached,
+            Err(error) => return tracing::error!(%error, "the listener cannot be served"),
+        };
         let mut backoff = BACKOFF.0;
         loop {
             let arrival = tokio::select! {
@@ -209,18 +228,53 @@ impl Acceptor {
         }
     }
 
-    fn own<I>(&mut self, io: I, connection: Connection)
-    where
-        I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let protocol = Arc::clone(&self.protocol);
-        let router = self.router.clone();
-        let counted = self.open.token();
-        self.connections.spawn(async move {
-            protocol.serve(io, connection, router).await;
-            drop(counted);
-        });
+    fn own<I: Arrived>(&mut self, io: I, connection: Connection) {
+        let sorted = self.sorter.clone().sort(io, connection, self.open.token());
+        self.connections.spawn(sorted);
     }
+}
+
+/// Serves what the front hands over, and owns it.
+async fn serve_handovers(
+    mut handovers: mpsc::Receiver<Handover>,
+    protocol: Arc<Protocol>,
+    router: Router,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Some(ended) = connections.join_next() => report(ended),
+            handover = handovers.recv() => match handover {
+                Some(handover) => {
+                    let served = serve(handover, Arc::clone(&protocol), router.clone());
+                    connections.spawn(served);
+                }
+                None => break,
+            },
+        }
+    }
+    while let Some(ended) = connections.join_next().await {
+        report(ended);
+    }
+}
+
+async fn serve(handover: Handover, protocol: Arc<Protocol>, router: Router) {
+    let Handover {
+        io,
+        connection,
+        counted,
+    } = handover;
+    match io {
+        Detached::Tcp(io) => match TcpStream::from_std(io) {
+            Ok(io) => protocol.serve(io, connection, router).await,
+            Err(error) => tracing::warn!(%error, "connection lost on its way"),
+        },
+        Detached::Local(io) => match UnixStream::from_std(io) {
+            Ok(io) => protocol.serve(io, connection, router).await,
+            Err(error) => tracing::warn!(%error, "connection lost on its way"),
+        },
+    }
+    drop(counted);
 }
 
 async fn arrival(

@@ -105,6 +105,11 @@ impl Protocol {
         }
     }
 
+    /// Waits until connections are to be closed.
+    pub(super) async fn closed(&self) {
+        self.drain.closed().await;
+    }
+
     /// Serves one connection until the client leaves, is silent for too long, or the server closes.
     pub(super) async fn serve<I>(&self, io: I, connection: Connection, router: Router)
     where

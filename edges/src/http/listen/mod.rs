@@ -8,7 +8,7 @@
 //! layer), `drain` (waits for what is in flight, then closes every connection), and at last the drop of whatever is
 //! left. A connection that sits idle costs one timer and no work.
 //!
-//! Layout: `socket` binding (TCP, Unix socket with peer credentials), `accept` the loop, `connection` one connection,
+//! Layout: `socket` binding (TCP, Unix socket with peer credentials), `front` the thread that accepts and serves health, `accept` the loop, `connection` one connection,
 //! `descriptors` the limit of open files, `drain` the state of
 //! shutting down, `owned` the executor of HTTP/2.
 
@@ -16,6 +16,7 @@ mod accept;
 mod connection;
 mod descriptors;
 mod drain;
+mod front;
 mod owned;
 mod socket;
 #[cfg(test)]

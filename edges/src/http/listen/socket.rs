@@ -56,12 +56,35 @@ pub struct Listeners {
     address: SocketAddr,
 }
 
-/// The Unix socket and the file that it removes at its end.
+/// The Unix socket and its file.
 #[derive(Debug)]
 pub(super) struct LocalListener {
     pub(super) listener: UnixListener,
+    file: SocketFile,
+}
+
+/// The file of a socket; removed at the end.
+#[derive(Debug)]
+struct SocketFile {
     path: PathBuf,
     inode: u64,
+}
+
+/// Listeners that belong to no runtime, on their way from one to another.
+pub(super) struct DetachedListeners {
+    tcp: std::net::TcpListener,
+    local: Option<(std::os::unix::net::UnixListener, SocketFile)>,
+}
+
+impl DetachedListeners {
+    /// Puts them on the runtime that this is called in.
+    pub(super) fn attach(self) -> io::Result<(TcpListener, Option<LocalListener>)> {
+        let tcp = TcpListener::from_std(self.tcp)?;
+        let local = self.local.map(|(listener, file)| {
+            UnixListener::from_std(listener).map(|listener| LocalListener { listener, file })
+        });
+        Ok((tcp, local.transpose()?))
+    }
 }
 
 impl Listeners {
@@ -81,6 +104,19 @@ impl Listeners {
             tcp,
             local,
             address,
+        })
+    }
+
+    /// Takes them off their runtime.
+    pub(super) fn detach(self) -> io::Result<DetachedListeners> {
+        let tcp = self.tcp.into_std()?;
+        let local = self.local.map(|local| {
+            let LocalListener { listener, file } = local;
+            listener.into_std().map(|listener| (listener, file))
+        });
+        Ok(DetachedListeners {
+            tcp,
+            local: local.transpose()?,
         })
     }
 
@@ -119,8 +155,10 @@ impl LocalListener {
         match placed {
             Ok(inode) => Ok(Self {
                 listener,
-                path: path.to_owned(),
-                inode,
+                file: SocketFile {
+                    path: path.to_owned(),
+                    inode,
+                },
             }),
             Err(source) => {
                 let _gone = fs::remove_file(&fresh);
@@ -130,7 +168,7 @@ impl LocalListener {
     }
 }
 
-impl Drop for LocalListener {
+impl Drop for SocketFile {
     fn drop(&mut self) {
         // Only our own file: a successor may have put its socket there already.
         let is_ours =

@@ -69,7 +69,8 @@ async fn running(limits: Limits, socket: Option<&Path>) -> Running {
         &limits,
         drain.clone(),
         Arc::clone(&gauges),
-    );
+    )
+    .expect("starts");
     Running {
         server: Some(server),
         address,

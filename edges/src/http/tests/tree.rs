@@ -4,8 +4,8 @@ use super::*;
 use crate::http::input::{Findings, Pointer, Rules, check};
 use crate::http::schema::{EventSchema, NodeSchema};
 use supervisor::{
-    Cause, Change, Detail, Latency, Level, Mailbox, NodeKind, NodeStatus, Restarts, State,
-    StatusEvent, WallTime,
+    Cause, Change, Detail, Ended, EndedBy, Latency, Level, Mailbox, NodeKind, NodeStatus, Restarts,
+    State, StatusEvent, WallTime,
 };
 
 /// What a value breaks of a schema.
@@ -90,6 +90,13 @@ fn the_schema_of_an_event_is_what_the_supervisor_says() {
         impact: None,
         fallback: None,
         action: Some("restart".to_owned()),
+        end: Some(Ended {
+            kind: EndedBy::Panic,
+            incarnation: 2,
+            message_type: Some("Open".to_owned()),
+            mailbox_depth: 3,
+            location: Some("manager.rs:1:2".to_owned()),
+        }),
     };
     assert_eq!(broken::<EventSchema>(&event), []);
     assert_eq!(
