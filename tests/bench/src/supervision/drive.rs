@@ -155,6 +155,9 @@ async fn number<P: Peer>(peer: &P, child: &P::Child) -> Result<u64> {
 }
 
 /// Waits in a tight loop until another incarnation replies. Who waits too long is ended by the process that started this one.
+///
+/// The loop keeps a worker of the runtime busy. Where a restart crosses to another worker, and the kernel puts that one on the same
+/// core, it waits for a tick of the clock: that is where a tail of milliseconds comes from. With one worker there is none.
 async fn serves<P: Peer>(peer: &P, child: &P::Child, before: u64) {
     while peer.ping(child).await.is_none_or(|now| now == before) {
         yield_now().await;

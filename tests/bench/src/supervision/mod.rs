@@ -75,7 +75,7 @@ async fn contenders() -> Result<Vec<Contender>> {
     Ok(contenders)
 }
 
-/// What is measured, and in how many rounds. The crashes come to 2,400 of each kind.
+/// What is measured, and in how many rounds. A round has 2,000 crashes of each kind.
 fn plan(is_quick: bool) -> Vec<(Job, usize)> {
     let crashes = |blocks, rounds| Crash::ALL.map(|how| (Job::Crash(how, blocks), rounds));
     let mut plan = if is_quick {
@@ -91,9 +91,9 @@ fn plan(is_quick: bool) -> Vec<(Job, usize)> {
             (Job::Hung(100_000), 1),
         ]);
     } else {
-        plan.extend(crashes(8, 3));
+        plan.extend(crashes(20, 5));
         plan.extend([
-            (Job::Storm(20), 3),
+            (Job::Storm(20), 5),
             (Job::Calls(500_000), 5),
             (Job::Hung(1_000_000), 1),
         ]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::PATIENCE;
 use super::drive::BLOCK;
 use super::peer::{Crash, Job};
-use crate::figures::{Spread, float, float_of, median, ms, times};
+use crate::figures::{Spread, float, median, ms, times};
 use crate::goals::Goals;
 use crate::table::Table;
 
@@ -136,7 +136,7 @@ fn rows(measured: &Measured) -> Vec<Row> {
                     at(all, 500, 1e3)
                 }),
                 row(format!("{what}, slowest"), Unit::Millis, &|all| {
-                    at(all, 1000, 1e3)
+                    slowest(all, 1e3)
                 }),
             ]
         }
@@ -243,12 +243,24 @@ fn refusal(all: &[Value], name: &str) -> Option<f64> {
     })
 }
 
-/// A rank among the durations of all rounds together, in so many parts of a second.
+/// The middle of the rounds' own ranks, in so many parts of a second: what disturbs one round is not told of all.
 fn at(all: &[Value], permille: usize, parts: f64) -> Option<f64> {
-    let nanos = all.iter().filter_map(|one| one.get("nanos")?.as_array());
-    let spans = nanos.flatten().filter_map(Value::as_u64);
-    let spread = Spread::of(spans.map(Duration::from_nanos).collect());
-    (float_of(spread.count()) > 0.0).then(|| spread.at(permille).as_secs_f64() * parts)
+    middle(all, |round| {
+        let spread = spread(round)?;
+        Some(spread.at(permille).as_secs_f64() * parts)
+    })
+}
+
+/// The longest duration of all rounds.
+fn slowest(all: &[Value], parts: f64) -> Option<f64> {
+    let longest = all.iter().filter_map(|round| Some(spread(round)?.max()));
+    longest.max().map(|span| span.as_secs_f64() * parts)
+}
+
+fn spread(round: &Value) -> Option<Spread> {
+    let nanos = round.get("nanos")?.as_array()?;
+    let spans = nanos.iter().filter_map(Value::as_u64);
+    Some(Spread::of(spans.map(Duration::from_nanos).collect()))
 }
 
 #[cfg(test)]
@@ -258,8 +270,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_of_all_rounds() {
-        let rounds = vec![json!({ "nanos": [1000, 3000] }), json!({ "nanos": [2000] })];
+    fn ranks_are_the_middle_rounds_own() {
+        let rounds = vec![
+            json!({ "nanos": [1000, 3000, 1000] }),
+            json!({ "nanos": [2000, 7000, 1000] }),
+            json!({ "nanos": [9000, 9000, 9000] }),
+        ];
+        assert_eq!(slowest(&rounds, 1e6), Some(9.0));
         let measured = Measured {
             job: Job::Crash(Crash::Error, 1),
             sides: vec![Some(rounds), None],
@@ -268,7 +285,7 @@ mod tests {
         assert_eq!(rows.len(), 2);
         let cells = ["error to first reply, p50", "µs", "2.0", "-", "-"];
         assert_eq!(rows[0].cells(), cells);
-        assert_eq!(rows[1].values, [Some(3.0), None]);
+        assert_eq!(rows[1].values, [Some(7.0), None]);
     }
 
     #[test]
