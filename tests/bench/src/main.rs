@@ -7,7 +7,8 @@
 //! # Layout
 //!
 //! * `options` reads the command line, `machine` tells where it ran, `table` and `figures` print.
-//! * `start` ready time and idleness; `store` group commit; `ptys` output, echo and memory; `restart` a panicking manager.
+//! * `start` ready time and idleness; `store` group commit; `ptys` output, echo and memory; `restart` a panicking manager;
+//!   `supervision` the supervisor beside ractor, kameo and Erlang/OTP.
 //! * `ptys::bare` is the peer of the terminals: a server of this same binary, in a process of its own.
 #![forbid(unsafe_code)]
 #![expect(
@@ -24,6 +25,7 @@ mod ptys;
 mod restart;
 mod start;
 mod store;
+mod supervision;
 mod table;
 
 use std::path::Path;
@@ -34,6 +36,10 @@ use anyhow::{Context, Result};
 use goals::Goals;
 use options::{Bench, Plan, Task};
 
+/// As the daemon has it: what is measured in this process allocates as it does there.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let outcome = Task::parse(std::env::args().skip(1)).and_then(|task| match task {
         Task::Help => {
@@ -41,6 +47,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Task::Bare { workers } => ptys::bare::serve(workers),
+        Task::Supervise(order) => order.carry_out(),
         Task::Measure(plan) => measure(&plan),
     });
     match outcome {
@@ -86,6 +93,7 @@ async fn run(bench: Bench, binary: &Path, is_quick: bool, goals: &mut Goals) -> 
         Bench::Store => store::run(is_quick, goals).await,
         Bench::Ptys => ptys::run(binary, is_quick, goals).await,
         Bench::Restart => restart::run(binary, is_quick, goals).await,
+        Bench::Supervision => supervision::run(is_quick, goals).await,
     };
     outcome.with_context(|| format!("bench {}", bench.name()))
 }

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
+use crate::supervision::Order;
+
 /// What `--help` prints.
 pub(crate) const USAGE: &str = "\
 cargo xtask bench [NAME…] [OPTIONS]
 
-    NAME            start, store, ptys, restart; all of them without one
+    NAME            start, store, ptys, restart, supervision; all of them without one
     --quick         few and short rounds: to see that it works, not how fast
     --daemon PATH   the daemon's binary; otherwise $MAINSTAY_BIN, or `mainstay` beside this program
 
@@ -23,6 +25,8 @@ pub(crate) enum Task {
     Bare {
         workers: usize,
     },
+    /// Be one side of one measure of supervision.
+    Supervise(Order),
     Measure(Plan),
 }
 
@@ -41,10 +45,17 @@ pub(crate) enum Bench {
     Store,
     Ptys,
     Restart,
+    Supervision,
 }
 
 impl Bench {
-    const ALL: [Self; 4] = [Self::Start, Self::Store, Self::Ptys, Self::Restart];
+    const ALL: [Self; 5] = [
+        Self::Start,
+        Self::Store,
+        Self::Ptys,
+        Self::Restart,
+        Self::Supervision,
+    ];
 
     /// What it is called on the command line.
     pub(crate) const fn name(self) -> &'static str {
@@ -53,12 +64,15 @@ impl Bench {
             Self::Store => "store",
             Self::Ptys => "ptys",
             Self::Restart => "restart",
+            Self::Supervision => "supervision",
         }
     }
 }
 
 /// The hidden name under which this binary is the peer of the terminals.
 pub(crate) const BARE: &str = "bare-ptys";
+/// The hidden name under which this binary is one side of a measure of supervision.
+pub(crate) const SUPERVISION_PEER: &str = "supervision-peer";
 
 impl Task {
     /// Reads the arguments after the program's name.
@@ -71,6 +85,9 @@ impl Task {
         if args.next_if(|arg| arg == BARE).is_some() {
             let workers = args.next().context("how many workers?")?.parse()?;
             return Ok(Self::Bare { workers });
+        }
+        if args.next_if(|arg| arg == SUPERVISION_PEER).is_some() {
+            return Ok(Self::Supervise(Order::parse(args)?));
         }
         let mut benches = Vec::new();
         let mut binary = None;
@@ -133,6 +150,10 @@ mod tests {
             parse("bare-ptys 2").expect("parses"),
             Task::Bare { workers: 2 }
         );
+        assert!(matches!(
+            parse("supervision-peer ours calls 3"),
+            Ok(Task::Supervise(_))
+        ));
         assert_eq!(parse("store --help").expect("parses"), Task::Help);
     }
 
@@ -146,7 +167,14 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for line in ["stores", "--slow", "--daemon", "bare-ptys", "bare-ptys x"] {
+        for line in [
+            "stores",
+            "--slow",
+            "--daemon",
+            "bare-ptys",
+            "bare-ptys x",
+            "supervision-peer ours",
+        ] {
             assert!(parse(line).is_err(), "{line}");
         }
     }
