@@ -4,3 +4,4 @@ mod ends;
 mod lab;
 mod order;
 mod promises;
+mod true_root;
