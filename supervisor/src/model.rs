@@ -12,7 +12,7 @@ use crate::domain::{Need, Strength};
 use crate::end::End;
 use crate::history::History;
 use crate::level::{Level, State};
-use crate::rollup::{Input, Verdict, roll_up};
+use crate::rollup::{Input, Standing, Verdict, roll_up};
 use crate::status::{Cause, Change, NodeKind, Refusal, Restarts, StatusEvent};
 
 /// Why a node is not well, as far as it knows itself.
@@ -22,6 +22,7 @@ struct Own {
     code: String,
     message: String,
     since: WallTime,
+    standing: Standing,
 }
 
 impl Own {
@@ -60,6 +61,7 @@ pub(crate) struct Shown {
     pub(crate) level: Level,
     pub(crate) level_since: Option<WallTime>,
     pub(crate) cause: Option<Cause>,
+    pub(crate) also: Vec<Cause>,
     pub(crate) impact: Option<String>,
     pub(crate) fallback: Option<String>,
 }
@@ -147,35 +149,37 @@ impl Node {
                 code: condition.code.to_owned(),
                 message: condition.message.clone(),
                 since: *since,
+                standing: Standing::Fault,
             };
         }
-        let (code, message, since) = match (&self.end, self.state) {
+        let (standing, code, message) = match (&self.end, self.state) {
             (_, State::Waiting) => (
-                "supervisor.waiting".to_owned(),
-                "waits for something that it needs".to_owned(),
-                self.state_since,
+                Standing::Waits,
+                "supervisor.waiting",
+                "waits for something that it needs",
             ),
             (Some((end, at)), State::Restarting | State::Quarantined | State::Stopped)
                 if end.kind != EndKind::Normal =>
             {
-                (end.code.clone(), end.message.clone(), *at)
+                return Own {
+                    level: by_state,
+                    code: end.code.clone(),
+                    message: end.message.clone(),
+                    since: *at,
+                    standing: Standing::Fault,
+                };
             }
-            (_, State::Stopping | State::Stopped) => (
-                "supervisor.stopped".to_owned(),
-                "was stopped".to_owned(),
-                self.state_since,
-            ),
-            _ => (
-                "supervisor.starting".to_owned(),
-                "is starting".to_owned(),
-                self.state_since,
-            ),
+            (_, State::Stopping | State::Stopped) => {
+                (Standing::Ordered, "supervisor.stopped", "was stopped")
+            }
+            _ => (Standing::Starting, "supervisor.starting", "is starting"),
         };
         Own {
             level: by_state,
-            code,
-            message,
-            since,
+            code: code.to_owned(),
+            message: message.to_owned(),
+            since: self.state_since,
+            standing,
         }
     }
 }
@@ -455,10 +459,11 @@ impl Model {
                 Input {
                     parent: parent_of(&node.facts.path).and_then(index_of),
                     own: own.level,
+                    standing: own.standing,
+                    down: node.state.level() == Level::Offline,
                     since: own.since,
                     bears: node.facts.bears,
                     needs: needs.iter().filter_map(domain).collect(),
-                    waits: node.state == State::Waiting,
                     points_at: points_at.and_then(index_of),
                 }
             })
@@ -473,19 +478,15 @@ impl Model {
         verdict: &Verdict,
         all: &[Verdict],
     ) -> Shown {
-        let Some(&root) = verdict.chain.first() else {
-            return Shown::default();
+        let cause_of = |chain: &Vec<usize>| {
+            let &root = chain.first()?;
+            Some(Cause {
+                chain: chain.iter().map(|at| paths[*at].to_string()).collect(),
+                ..owns[root].cause(&paths[root])
+            })
         };
-        let cause = Cause {
-            path: paths[root].to_string(),
-            code: owns[root].code.clone(),
-            message: owns[root].message.clone(),
-            since: owns[root].since,
-            chain: verdict
-                .chain
-                .iter()
-                .map(|at| paths[*at].to_string())
-                .collect(),
+        let Some(cause) = cause_of(&verdict.chain) else {
+            return Shown::default();
         };
         let (impact, fallback) = if index == 0 {
             self.system_texts(all)
@@ -496,6 +497,7 @@ impl Model {
             level: verdict.level,
             level_since: None,
             cause: Some(cause),
+            also: verdict.also.iter().filter_map(cause_of).collect(),
             impact,
             fallback,
         }

@@ -185,6 +185,7 @@ fn own_status(node: &Node) -> NodeStatus {
         level: shown.level,
         since: node.since(),
         cause: shown.cause.clone(),
+        also: shown.also.clone(),
         impact: shown.impact.clone(),
         fallback: shown.fallback.clone(),
         restarts: node.restarts.clone(),

@@ -2,10 +2,31 @@
 //!
 //! The cause is the root, not the symptom: a level travels up from children and across from needs, and with it travels the node
 //! where it began. A dependent of something that failed points at it instead of raising its own.
+//!
+//! Every node keeps the few worst of the roots that reach it, not only the first: one that arrives weaker than another may
+//! be what counts further up, where both are capped, and nothing that is wrong should be hidden by something else that is.
+
+use std::cmp::Reverse;
 
 use crate::clock::WallTime;
 use crate::domain::Strength;
 use crate::level::Level;
+
+/// Roots that a node keeps at most: the cause and what else is wrong.
+pub(crate) const ROOTS_KEPT: usize = 8;
+
+/// What is behind a node's own level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Something is wrong with the node itself, or so it reports.
+    Fault,
+    /// It was ordered to stop: whatever is wrong below or beside it, this is why it does not serve.
+    Ordered,
+    /// It is starting, which is no fault: what keeps it from being ready is the better answer.
+    Starting,
+    /// It does not run because a need is down, so it cannot be a root as long as one is.
+    Waits,
+}
 
 /// What one node says of itself.
 #[derive(Debug, Clone)]
@@ -14,14 +35,16 @@ pub(crate) struct Input {
     pub(crate) parent: Option<usize>,
     /// Level by its own state and report.
     pub(crate) own: Level,
+    /// What is behind [`Input::own`].
+    pub(crate) standing: Standing,
+    /// It does not run, so that nothing that needs it can start.
+    pub(crate) down: bool,
     /// Since when its own level is what it is.
     pub(crate) since: WallTime,
     /// The worst level that its parent takes from it.
     pub(crate) bears: Level,
     /// Other nodes that it needs (domains only).
     pub(crate) needs: Vec<(usize, Strength)>,
-    /// It does not run because a need is down, so it cannot be a root.
-    pub(crate) waits: bool,
     /// Where its own report says that it began.
     pub(crate) points_at: Option<usize>,
 }
@@ -32,6 +55,8 @@ pub(crate) struct Verdict {
     pub(crate) level: Level,
     /// From the root cause to this node, both included; empty at NORMAL.
     pub(crate) chain: Vec<usize>,
+    /// The same for what else is wrong, worst first, then earliest; at most [`ROOTS_KEPT`] - 1.
+    pub(crate) also: Vec<Vec<usize>>,
 }
 
 /// A level with where it comes from.
@@ -42,145 +67,247 @@ struct Claim {
     root: usize,
     /// The next node towards the root; the node itself at the root.
     via: usize,
+    /// Nodes between here and the root.
+    hops: usize,
+    /// It keeps the node from being up, and not only from serving well.
+    stops: bool,
+}
+
+/// What a node's own report counts for.
+#[derive(Debug, Clone, Copy)]
+enum Report {
+    /// The node is its own root.
+    Own,
+    /// It names another node of which nothing is known yet.
+    Open,
+    /// It began at `claim.root`; `claim.via` is the node that was named.
+    Elsewhere(Claim),
+}
+
+/// The claims of all nodes.
+struct Rollup<'a> {
+    inputs: &'a [Input],
+    reports: Vec<Report>,
+    claims: Vec<Vec<Claim>>,
 }
 
 /// Levels and causes of all nodes. Parents come before their children; index 0 is the root.
 pub(crate) fn roll_up(inputs: &[Input]) -> Vec<Verdict> {
-    let mut claims: Vec<Option<Claim>> = vec![None; inputs.len()];
-    // Children before parents; the root waits for the needs between domains.
-    for index in (1..inputs.len()).rev() {
-        let below = claims[index].take();
-        let own = own_claim(inputs, index);
-        claims[index] = worse(inputs, own, below);
-        if let (Some(parent), Some(claim)) = (inputs[index].parent, claims[index])
-            && parent != 0
-        {
-            let passed = pass(claim, index, inputs[index].bears);
-            claims[parent] = worse(inputs, claims[parent], passed);
-        }
+    let report = |input: &Input| input.points_at.map_or(Report::Own, |_| Report::Open);
+    let mut rollup = Rollup {
+        inputs,
+        reports: inputs.iter().map(report).collect(),
+        claims: Vec::new(),
+    };
+    rollup.propagate();
+    // A report may name a node whose own report names another one, so once is not enough.
+    while rollup.follow_pointers() {
+        rollup.propagate();
     }
-    join_needs(inputs, &mut claims);
-    if !inputs.is_empty() {
-        let mut root = own_claim(inputs, 0);
-        for (index, input) in inputs.iter().enumerate().skip(1) {
-            if let (Some(0), Some(claim)) = (input.parent, claims[index]) {
-                root = worse(inputs, root, pass(claim, index, input.bears));
-            }
-        }
-        claims[0] = root;
+    if rollup.keep_open_reports() {
+        rollup.propagate();
     }
-    resolve_pointers(inputs, &mut claims);
     (0..inputs.len())
-        .map(|index| verdict(&claims, index))
+        .map(|index| rollup.verdict(index))
         .collect()
 }
 
-fn own_claim(inputs: &[Input], index: usize) -> Option<Claim> {
-    let input = &inputs[index];
-    (input.own > Level::Normal).then_some(Claim {
-        level: input.own,
-        root: index,
-        via: index,
-    })
-}
-
-/// What arrives at the next node from `claim` of node `from`, capped.
-fn pass(claim: Claim, from: usize, cap: Level) -> Option<Claim> {
-    let level = claim.level.min(cap);
-    (level > Level::Normal).then_some(Claim {
-        level,
-        root: claim.root,
-        via: from,
-    })
-}
-
-/// The worse of two claims. At the same level the one that began earlier, then the deeper one (`b`).
-fn worse(inputs: &[Input], a: Option<Claim>, b: Option<Claim>) -> Option<Claim> {
-    match (a, b) {
-        (Some(a), Some(b)) if a.level > b.level => Some(a),
-        (Some(a), Some(b)) if a.level == b.level => {
-            let a_is_own = a.root == a.via && inputs[a.root].waits;
-            let earlier = inputs[a.root].since < inputs[b.root].since;
-            Some(if earlier && !a_is_own { a } else { b })
+impl Rollup<'_> {
+    fn propagate(&mut self) {
+        self.claims = vec![Vec::new(); self.inputs.len()];
+        // Children before parents; the root waits for the needs between domains.
+        for index in (1..self.inputs.len()).rev() {
+            self.take_own(index);
+            match self.inputs[index].parent {
+                Some(parent) if parent != 0 => self.pass_up(index, parent),
+                _ => {}
+            }
         }
-        (a, b) => b.or(a),
+        let mut done = vec![false; self.inputs.len()];
+        for index in 1..self.inputs.len() {
+            self.settle_needs(&mut done, index);
+        }
+        for index in 1..self.inputs.len() {
+            if self.inputs[index].parent == Some(0) {
+                self.pass_up(index, 0);
+            }
+        }
+        if !self.inputs.is_empty() {
+            self.take_own(0);
+        }
     }
-}
 
-/// Joins what domains need from each other, needs first. A cycle (refused at build time) would stop at its second visit.
-fn join_needs(inputs: &[Input], claims: &mut [Option<Claim>]) {
-    let mut done = vec![false; inputs.len()];
-    for index in 1..inputs.len() {
-        settle_needs(inputs, claims, &mut done, index);
-    }
-}
-
-fn settle_needs(inputs: &[Input], claims: &mut [Option<Claim>], done: &mut [bool], index: usize) {
-    if std::mem::replace(&mut done[index], true) {
-        return;
-    }
-    for &(need, strength) in &inputs[index].needs {
-        settle_needs(inputs, claims, done, need);
-        let Some(claim) = claims[need] else {
-            continue;
-        };
-        let Some(mut passed) = pass(claim, need, strength.cap()) else {
-            continue;
-        };
-        if inputs[index].waits && strength == Strength::Hard {
-            // It is down because the need is down: its own level, the need's cause.
-            passed.level = passed.level.max(inputs[index].own);
-            claims[index] = Some(passed);
+    fn take_own(&mut self, index: usize) {
+        let input = &self.inputs[index];
+        if input.own == Level::Normal {
             return;
         }
-        let own = claims[index];
-        claims[index] = match own {
-            Some(own) if own.level > passed.level => Some(own),
-            _ => Some(passed),
-        };
-    }
-}
-
-/// A report that names another node as its root takes that node's root, as long as that node is not well.
-fn resolve_pointers(inputs: &[Input], claims: &mut [Option<Claim>]) {
-    for index in 0..inputs.len() {
-        let Some(claim) = claims[index] else { continue };
-        if let Some(target) = inputs[claim.root].points_at
-            && let Some(pointed) = claims[target]
-            && target != index
-            && inputs[pointed.root].points_at.is_none()
-        {
-            claims[index] = Some(Claim {
-                root: pointed.root,
-                ..claim
-            });
+        if input.standing == Standing::Ordered {
+            self.claims[index].clear();
+        }
+        match self.reports[index] {
+            Report::Own => self.add(
+                index,
+                Claim {
+                    level: input.own,
+                    root: index,
+                    via: index,
+                    hops: 0,
+                    stops: input.down,
+                },
+            ),
+            Report::Elsewhere(claim) => self.add(index, claim),
+            Report::Open => {}
         }
     }
+
+    fn pass_up(&mut self, index: usize, parent: usize) {
+        for claim in self.passed(index, self.inputs[index].bears) {
+            self.add(parent, claim);
+        }
+    }
+
+    /// What arrives at the next node from node `from`, capped.
+    fn passed(&self, from: usize, cap: Level) -> Vec<Claim> {
+        let pass = |claim: &Claim| Claim {
+            level: claim.level.min(cap),
+            root: claim.root,
+            via: from,
+            hops: claim.hops + 1,
+            stops: claim.stops && cap >= Level::Critical,
+        };
+        let claims = self.claims[from].iter().map(pass);
+        claims.filter(|claim| claim.level > Level::Normal).collect()
+    }
+
+    /// Keeps `claim`, unless the same root is known in a worse way, or there are enough worse roots.
+    fn add(&mut self, index: usize, claim: Claim) {
+        let inputs = self.inputs;
+        let claims = &mut self.claims[index];
+        let shorter = |old: &Claim| old.level == claim.level && old.hops <= claim.hops;
+        match claims.iter_mut().find(|old| old.root == claim.root) {
+            Some(old) if old.level > claim.level || shorter(old) => old.stops |= claim.stops,
+            Some(old) => {
+                let stops = old.stops || claim.stops;
+                *old = Claim { stops, ..claim };
+            }
+            None => claims.push(claim),
+        }
+        claims.sort_by_key(|claim| order_of(inputs, claim));
+        claims.truncate(ROOTS_KEPT);
+    }
+
+    /// Joins what a domain needs, needs first. A cycle (refused at build time) would stop at its second visit.
+    fn settle_needs(&mut self, done: &mut [bool], index: usize) {
+        let input = &self.inputs[index];
+        if std::mem::replace(&mut done[index], true) || input.standing == Standing::Ordered {
+            return;
+        }
+        let mut soft = Vec::new();
+        let mut hard = Vec::new();
+        for &(need, strength) in &input.needs {
+            self.settle_needs(done, need);
+            match strength {
+                Strength::Hard => hard.extend(self.passed(need, strength.cap())),
+                // Its cap is below what stops anybody.
+                Strength::Soft => soft.extend(self.passed(need, strength.cap())),
+            }
+        }
+        if input.standing == Standing::Waits && !hard.is_empty() {
+            self.explain_waiting(index, &mut hard);
+        } else {
+            // A need that fails later stops nobody.
+            hard.iter_mut().for_each(|claim| claim.stops = false);
+        }
+        for claim in hard.into_iter().chain(soft) {
+            self.add(index, claim);
+        }
+    }
+
+    /// A node that waits is as far down as it says, because of what keeps its needs from being up.
+    fn explain_waiting(&mut self, index: usize, hard: &mut [Claim]) {
+        let is_known = hard.iter().any(|claim| claim.stops);
+        for claim in hard.iter_mut().filter(|claim| claim.stops || !is_known) {
+            claim.level = claim.level.max(self.inputs[index].own);
+        }
+        self.claims[index].retain(|claim| claim.root != index);
+    }
+
+    /// Reports that name another node take that node's root, as long as it is not well. Whether there was one.
+    fn follow_pointers(&mut self) -> bool {
+        let mut found = false;
+        for (index, input) in self.inputs.iter().enumerate() {
+            if let (Report::Open, Some(target)) = (self.reports[index], input.points_at)
+                && let Some(claim) = self.claims[target].iter().find(|claim| claim.root != index)
+            {
+                self.reports[index] = Report::Elsewhere(Claim {
+                    level: input.own,
+                    root: claim.root,
+                    via: target,
+                    hops: claim.hops + 1,
+                    stops: false,
+                });
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// A report that names a node which is well stands for itself. Whether there was one.
+    fn keep_open_reports(&mut self) -> bool {
+        let mut found = false;
+        for report in &mut self.reports {
+            if matches!(report, Report::Open) {
+                *report = Report::Own;
+                found = true;
+            }
+        }
+        found
+    }
+
+    fn verdict(&self, index: usize) -> Verdict {
+        let mut chains = self.claims[index]
+            .iter()
+            .map(|claim| self.chain(index, claim));
+        Verdict {
+            level: self.claims[index]
+                .first()
+                .map_or(Level::Normal, |claim| claim.level),
+            chain: chains.next().unwrap_or_default(),
+            also: chains.collect(),
+        }
+    }
+
+    /// From the root of `claim` to node `index`, where it arrives.
+    fn chain(&self, index: usize, claim: &Claim) -> Vec<usize> {
+        let mut chain = vec![index];
+        let mut at = index;
+        while at != claim.root {
+            let before = self.claims[at]
+                .iter()
+                .find(|other| other.root == claim.root);
+            // Straight to the root where a node in between keeps it no more, or where reports lead in a circle.
+            at = before
+                .map(|before| before.via)
+                .filter(|via| !chain.contains(via))
+                .unwrap_or(claim.root);
+            chain.push(at);
+        }
+        chain.reverse();
+        chain
+    }
 }
 
-fn verdict(claims: &[Option<Claim>], index: usize) -> Verdict {
-    let Some(claim) = claims[index] else {
-        return Verdict {
-            level: Level::Normal,
-            chain: Vec::new(),
-        };
+/// The worst first; of those equally bad a fault before what only waits for one, then the earliest, then the deepest.
+fn order_of(inputs: &[Input], claim: &Claim) -> (Reverse<Level>, u8, WallTime, bool, usize) {
+    let root = &inputs[claim.root];
+    let rank = match root.standing {
+        Standing::Fault | Standing::Ordered => 0,
+        Standing::Starting => 1,
+        Standing::Waits => 2,
     };
-    let mut chain = vec![index];
-    let mut at = index;
-    let mut via = claim.via;
-    while via != at && chain.len() <= claims.len() {
-        chain.push(via);
-        at = via;
-        via = claims[at].map_or(at, |claim| claim.via);
-    }
-    if chain.last() != Some(&claim.root) {
-        chain.push(claim.root);
-    }
-    chain.reverse();
-    Verdict {
-        level: claim.level,
-        chain,
-    }
+    let is_own = claim.hops == 0;
+    (Reverse(claim.level), rank, root.since, is_own, claim.root)
 }
 
 #[cfg(test)]
@@ -196,7 +323,8 @@ mod tests {
             since: WallTime(since),
             bears: Level::Offline,
             needs: Vec::new(),
-            waits: false,
+            standing: Standing::Fault,
+            down: false,
             points_at: None,
         }
     }
@@ -244,9 +372,10 @@ mod tests {
     fn who_waits_points_at_what_it_waits_for() {
         let mut nodes = house();
         nodes[2].own = Level::Offline;
+        nodes[2].down = true;
         nodes[2].since = WallTime(9);
         nodes[3].own = Level::Offline;
-        nodes[3].waits = true;
+        nodes[3].standing = Standing::Waits;
         nodes[3].since = WallTime(1);
         let verdicts = roll_up(&nodes);
         assert_eq!(verdicts[3].level, Level::Offline);
@@ -273,6 +402,101 @@ mod tests {
         nodes[5].points_at = Some(1);
         let verdicts = roll_up(&nodes);
         assert_eq!(verdicts[5].chain[0], 2);
+    }
+
+    #[test]
+    fn of_two_needs_the_worse_one_is_named_and_the_other_is_kept() {
+        for (slow, lost) in [(1, 4), (4, 1)] {
+            let mut nodes = house();
+            nodes[4].needs.clear();
+            nodes[3].needs = vec![(1, Strength::Hard), (4, Strength::Hard)];
+            nodes[slow].own = Level::Degraded;
+            nodes[lost].own = Level::Critical;
+            nodes[lost].since = WallTime(5);
+            let verdicts = roll_up(&nodes);
+            assert_eq!(verdicts[3].chain, vec![lost, 3]);
+            assert_eq!(verdicts[3].also, vec![vec![slow, 3]]);
+        }
+    }
+
+    #[test]
+    fn who_waits_names_what_is_down_and_not_what_is_only_ill() {
+        let mut nodes = house();
+        nodes[3].needs = vec![(4, Strength::Hard), (1, Strength::Hard)];
+        nodes[3].own = Level::Offline;
+        nodes[3].standing = Standing::Waits;
+        nodes[4].own = Level::Offline;
+        nodes[2].own = Level::Offline;
+        nodes[2].down = true;
+        nodes[2].since = WallTime(9);
+        nodes[2].bears = Level::Critical;
+        let verdicts = roll_up(&nodes);
+        assert_eq!(verdicts[3].level, Level::Offline);
+        assert!(verdicts[3].also.iter().any(|chain| chain[0] == 2));
+        nodes[4].own = Level::Critical;
+        assert_eq!(roll_up(&nodes)[3].chain, vec![2, 1, 3]);
+    }
+
+    #[test]
+    fn what_is_only_starting_points_at_what_keeps_it() {
+        let mut nodes = house();
+        for starting in [0, 1] {
+            nodes[starting].own = Level::Offline;
+            nodes[starting].standing = Standing::Starting;
+        }
+        nodes[2].own = Level::Offline;
+        nodes[2].since = WallTime(9);
+        let verdicts = roll_up(&nodes);
+        assert_eq!(verdicts[1].chain, vec![2, 1]);
+        assert_eq!(verdicts[0].chain, vec![2, 1, 0]);
+    }
+
+    #[test]
+    fn who_was_stopped_by_order_points_at_nothing_else() {
+        let mut nodes = house();
+        nodes[2].own = Level::Offline;
+        nodes[3].own = Level::Offline;
+        nodes[3].standing = Standing::Ordered;
+        nodes[3].since = WallTime(9);
+        nodes[5].own = Level::Offline;
+        nodes[4].own = Level::Offline;
+        nodes[4].standing = Standing::Ordered;
+        nodes[4].since = WallTime(9);
+        let verdicts = roll_up(&nodes);
+        assert_eq!(verdicts[3].chain, vec![3]);
+        assert_eq!(verdicts[4].chain, vec![4]);
+        assert!(verdicts[4].also.is_empty());
+    }
+
+    #[test]
+    fn where_two_are_capped_alike_the_earlier_is_named() {
+        let mut nodes = house();
+        nodes[4].bears = Level::Degraded;
+        nodes[5].own = Level::Offline;
+        nodes[5].since = WallTime(9);
+        nodes[4].own = Level::Degraded;
+        nodes[4].since = WallTime(3);
+        let verdicts = roll_up(&nodes);
+        assert_eq!(verdicts[4].chain, vec![5, 4]);
+        assert_eq!(verdicts[0].chain, vec![4, 0]);
+        assert_eq!(verdicts[0].also, vec![vec![5, 4, 0]]);
+    }
+
+    #[test]
+    fn reports_that_point_at_each_other_or_at_a_report_end() {
+        let mut nodes = house();
+        nodes[2].own = Level::Critical;
+        nodes[3].own = Level::Degraded;
+        nodes[3].points_at = Some(5);
+        nodes[5].own = Level::Degraded;
+        nodes[5].points_at = Some(1);
+        assert_eq!(roll_up(&nodes)[3].chain[0], 2);
+        // With nothing else wrong each is a root of its own, even one that points at its parent.
+        nodes[2].own = Level::Normal;
+        nodes[5].points_at = Some(4);
+        let verdicts = roll_up(&nodes);
+        assert_eq!(verdicts[5].chain, vec![5]);
+        assert_eq!(verdicts[4].chain, vec![5, 4]);
     }
 
     proptest! {

@@ -22,6 +22,8 @@ pub struct NodeStatus {
     pub since: WallTime,
     /// The root cause of a level below NORMAL.
     pub cause: Option<Cause>,
+    /// What else is wrong here, each with its own root: the worst first, then the earliest; at most seven.
+    pub also: Vec<Cause>,
     /// What the user loses, in plain words.
     pub impact: Option<String>,
     /// What serves instead.

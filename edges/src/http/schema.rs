@@ -66,6 +66,8 @@ pub(crate) struct NodeSchema {
     /// The root cause of a level below NORMAL.
     #[schema(required)]
     cause: Option<CauseSchema>,
+    /// What else is wrong here, each with its own root: the worst first, then the earliest; at most seven.
+    also: Vec<CauseSchema>,
     /// What the user loses, in plain words.
     #[schema(required)]
     impact: Option<String>,

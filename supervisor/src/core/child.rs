@@ -91,11 +91,13 @@ pub(super) struct Child {
     /// Quarantines since it was last healthy.
     quarantines: u32,
     /// Times of restarts inside the budget's window.
-    window: VecDeque<Duration>,
+    pub(super) window: VecDeque<Duration>,
     restarts: u64,
     /// Number of the newest timer; older ones are stale.
     pub(super) token: u64,
-    next: Option<Duration>,
+    /// When the newest timer fires; `None` when it has fired or counts no more.
+    pub(super) timer: Option<Duration>,
+    pub(super) next: Option<Duration>,
 }
 
 impl Child {
@@ -114,6 +116,7 @@ impl Child {
             window: VecDeque::new(),
             restarts: 0,
             token: 0,
+            timer: None,
             next: None,
         }
     }
@@ -139,6 +142,7 @@ impl Child {
 
     pub(super) fn set_timer(&mut self, at: Duration, out: &mut Vec<Effect>) {
         self.token += 1;
+        self.timer = Some(at);
         out.push(Effect::Timer {
             child: self.plan.id,
             token: self.token,
@@ -148,6 +152,7 @@ impl Child {
 
     pub(super) fn cancel_timer(&mut self) {
         self.token += 1;
+        self.timer = None;
         self.next = None;
     }
 

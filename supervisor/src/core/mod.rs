@@ -5,6 +5,9 @@
 //! `group.rs` carries the effects out and does nothing else.
 
 mod child;
+mod invariants;
+#[cfg(test)]
+mod model_tests;
 mod stopping;
 #[cfg(test)]
 mod tests;
@@ -186,6 +189,7 @@ impl Core {
     /// Takes one event and says what to do. `now` is monotonic.
     pub(crate) fn step(&mut self, event: Event, now: Duration) -> Vec<Effect> {
         let mut out = Vec::new();
+        let touched = invariants::touched(&event);
         match event {
             Event::Start => self.start(),
             Event::Add(plan) => self.add(plan),
@@ -204,6 +208,7 @@ impl Core {
             Event::Shutdown => self.shutdown(now, &mut out),
         }
         self.advance(now, &mut out);
+        debug_assert_eq!(invariants::broken(self, touched, &out, now), None);
         out
     }
 
@@ -355,6 +360,7 @@ impl Core {
         if child.token != token {
             return;
         }
+        child.timer = None;
         match child.phase {
             Phase::Starting => out.push(Effect::Kill {
                 child: id,
@@ -457,10 +463,14 @@ impl Core {
             .all(|need| self.children.get(need).is_some_and(|need| need.up))
     }
 
+    /// Siblings that a restart takes along start one after the other.
+    fn restarts_together(&self) -> bool {
+        self.strategy != Strategy::OneForOne
+    }
+
     fn is_its_turn(&self, id: ChildId) -> bool {
         let first_start = self.children.get(&id).is_some_and(|c| !c.launched());
-        let grouped = self.strategy != Strategy::OneForOne;
-        if grouped {
+        if self.restarts_together() {
             let clearing = self.children.values().any(Child::is_clearing);
             let earlier_busy = self.children.range(..id).any(|(_, c)| c.is_on_its_way());
             return !clearing && !earlier_busy;
@@ -521,5 +531,10 @@ impl Core {
     #[cfg(test)]
     pub(crate) fn state_of(&self, id: ChildId) -> Option<State> {
         self.children.get(&id).map(|child| child.view().state)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn view_of(&self, id: ChildId) -> Option<ChildView> {
+        self.children.get(&id).map(Child::view)
     }
 }

@@ -179,7 +179,7 @@ impl Core {
         }
     }
 
-    fn has_live_dependents(&self, id: ChildId) -> bool {
+    pub(super) fn has_live_dependents(&self, id: ChildId) -> bool {
         match self.order {
             Order::Parallel => false,
             Order::Sequence => self

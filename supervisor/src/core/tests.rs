@@ -27,20 +27,20 @@ fn plan(id: ChildId, policy: Policy, needs: &[ChildId]) -> ChildPlan {
 }
 
 /// The world around the machine: live incarnations, timers, time.
-struct World {
-    core: Core,
-    now: Duration,
-    live: BTreeMap<ChildId, u64>,
-    newest: BTreeMap<ChildId, u64>,
-    timers: BTreeSet<(Duration, ChildId, u64)>,
-    stopped: Vec<ChildId>,
-    finished: usize,
-    settled: usize,
-    abandoned: BTreeSet<ChildId>,
+pub(super) struct World {
+    pub(super) core: Core,
+    pub(super) now: Duration,
+    pub(super) live: BTreeMap<ChildId, u64>,
+    pub(super) newest: BTreeMap<ChildId, u64>,
+    pub(super) timers: BTreeSet<(Duration, ChildId, u64)>,
+    pub(super) stopped: Vec<ChildId>,
+    pub(super) finished: usize,
+    pub(super) settled: usize,
+    pub(super) abandoned: BTreeSet<ChildId>,
 }
 
 impl World {
-    fn new(core: Core) -> Self {
+    pub(super) fn new(core: Core) -> Self {
         Self {
             core,
             now: Duration::ZERO,
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    fn step(&mut self, event: Event) -> Vec<Effect> {
+    pub(super) fn step(&mut self, event: Event) -> Vec<Effect> {
         let effects = self.core.step(event, self.now);
         for effect in &effects {
             match effect {
@@ -83,7 +83,7 @@ impl World {
         effects
     }
 
-    fn end(&mut self, child: ChildId, end: EndKind) -> Vec<Effect> {
+    pub(super) fn end(&mut self, child: ChildId, end: EndKind) -> Vec<Effect> {
         match self.live.remove(&child) {
             Some(incarnation) => {
                 self.stopped.push(child);
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    fn ready(&mut self, child: ChildId) -> Vec<Effect> {
+    pub(super) fn ready(&mut self, child: ChildId) -> Vec<Effect> {
         match self.live.get(&child).copied() {
             Some(incarnation) => self.step(Event::Ready {
                 child,
@@ -109,7 +109,7 @@ impl World {
     }
 
     /// Fires the earliest timer.
-    fn tick(&mut self) -> Vec<Effect> {
+    pub(super) fn tick(&mut self) -> Vec<Effect> {
         let Some((at, child, token)) = self.timers.pop_first() else {
             return Vec::new();
         };

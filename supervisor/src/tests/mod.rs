@@ -5,4 +5,5 @@ mod lab;
 mod messages;
 mod order;
 mod promises;
+mod true_root;
 mod watching;

@@ -36,6 +36,7 @@ fn node() -> NodeStatus {
         level: Level::Critical,
         since: WallTime(1),
         cause: Some(cause()),
+        also: Vec::new(),
         impact: Some("much".to_owned()),
         fallback: None,
         restarts: Restarts {
