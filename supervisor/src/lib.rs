@@ -8,8 +8,8 @@
 //! - How it talks: [`Address`], [`Reply`] (`address.rs`), [`AskError`] (`ask_error.rs`), the bounded queue behind them (`slot.rs`).
 //! - What edges use: [`System`] (`system.rs`, `reading.rs`), [`NodeStatus`] and [`StatusEvent`] (`status.rs`).
 //! - The decisions, pure: `core/` (restart, order, stop) and `rollup.rs` (levels and causes).
-//! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs` and `model.rs` (what is
-//!   known of each node), `history.rs`.
+//! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs`, `model.rs` and
+//!   `node.rs` (what is known of each node), `settle.rs`, `history.rs`.
 //! - The watch: `guard.rs` (over one handler call), `on_thread.rs` (whose code runs where), `waits.rs` (who waits for whom),
 //!   `watchdog.rs` (a thread of its own over all of it).
 #![forbid(unsafe_code)]
@@ -34,10 +34,12 @@ mod latency;
 mod launch;
 mod level;
 mod model;
+mod node;
 mod on_thread;
 mod panics;
 mod reading;
 mod rollup;
+mod settle;
 mod shell;
 mod slot;
 mod spec;

@@ -1,6 +1,6 @@
 //! The state behind the board: nodes by path, their own faults and reports, and the history of changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::board::{NodeFacts, StateChange};
@@ -8,187 +8,25 @@ use crate::cell::NodeCell;
 use crate::clock::WallTime;
 use crate::context::Condition;
 use crate::core::EndKind;
-use crate::domain::{Need, Strength};
+use crate::domain::Strength;
 use crate::end::End;
 use crate::history::History;
 use crate::level::{Level, State};
-use crate::rollup::{Input, Standing, Verdict, roll_up};
-use crate::status::{Cause, Change, NodeKind, Refusal, Restarts, StatusEvent};
-
-/// Why a node is not well, as far as it knows itself.
-#[derive(Debug, Clone)]
-struct Own {
-    level: Level,
-    code: String,
-    message: String,
-    since: WallTime,
-    standing: Standing,
-}
-
-impl Own {
-    /// This as the cause at `path`.
-    fn cause(&self, path: &str) -> Cause {
-        Cause {
-            path: path.to_owned(),
-            code: self.code.clone(),
-            message: self.message.clone(),
-            since: self.since,
-            chain: vec![path.to_owned()],
-        }
-    }
-}
-
-pub(crate) struct Node {
-    pub(crate) facts: NodeFacts,
-    pub(crate) state: State,
-    state_since: WallTime,
-    pub(crate) restarts: Restarts,
-    /// Until when the supervisor waits before its next attempt.
-    pub(crate) next_at: Option<WallTime>,
-    end: Option<(End, WallTime)>,
-    /// The newest end was not told yet.
-    end_is_news: bool,
-    /// What the supervisor itself sees of it while it runs, one of a code.
-    alarms: Vec<(Condition, WallTime)>,
-    condition: Option<(Condition, WallTime)>,
-    disabled_for: Option<String>,
-    verdict: Shown,
-}
-
-/// What the last roll-up found.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Shown {
-    pub(crate) level: Level,
-    pub(crate) level_since: Option<WallTime>,
-    pub(crate) cause: Option<Cause>,
-    pub(crate) also: Vec<Cause>,
-    pub(crate) impact: Option<String>,
-    pub(crate) fallback: Option<String>,
-}
-
-impl Node {
-    fn new(facts: NodeFacts, state: State, now: WallTime) -> Self {
-        Self {
-            restarts: Restarts {
-                budget: facts.budget,
-                ..Restarts::default()
-            },
-            facts,
-            state,
-            state_since: now,
-            next_at: None,
-            end: None,
-            end_is_news: false,
-            alarms: Vec::new(),
-            condition: None,
-            disabled_for: None,
-            verdict: Shown {
-                level: state.level(),
-                level_since: Some(now),
-                ..Shown::default()
-            },
-        }
-    }
-
-    pub(crate) fn shown(&self) -> &Shown {
-        &self.verdict
-    }
-
-    pub(crate) fn disabled_for(&self) -> Option<&str> {
-        self.disabled_for.as_deref()
-    }
-
-    /// Set while its newest start was refused for good.
-    pub(crate) fn refusal(&self) -> Option<Refusal> {
-        let (end, _) = self.end.as_ref()?;
-        let refused = end.kind == EndKind::FailedStart { permanent: true };
-        (refused && self.state != State::Running).then(|| Refusal {
-            path: self.facts.path.to_string(),
-            code: end.code.clone(),
-            message: end.message.clone(),
-        })
-    }
-
-    /// Since when state and level are what they are.
-    pub(crate) fn since(&self) -> WallTime {
-        self.verdict
-            .level_since
-            .map_or(self.state_since, |since| since.max(self.state_since))
-    }
-
-    /// The worst that it says of itself or that is seen of it.
-    fn worst_said(&self) -> Option<&(Condition, WallTime)> {
-        // At the same level what is seen from outside says more, and the newest most.
-        let said = self.condition.iter().chain(&self.alarms);
-        said.max_by_key(|(condition, _)| condition.level)
-    }
-
-    /// How a restart came out, when it has just come out.
-    fn outcome(&self, previous: State, now: WallTime) -> Option<String> {
-        let after_fault = matches!(previous, State::Restarting | State::Quarantined);
-        let (_, ended_at) = self.end.as_ref().filter(|_| after_fault)?;
-        if self.state != State::Running {
-            return None;
-        }
-        let micros = now.0.saturating_sub(ended_at.0).max(0);
-        Some(format!(
-            "serves again after {}.{:03} ms",
-            micros / 1_000,
-            micros % 1_000
-        ))
-    }
-
-    /// Its own level with the reason, from its state and its report.
-    fn own(&self) -> Own {
-        let by_state = self.state.level();
-        if let Some((condition, since)) = self.worst_said()
-            && condition.level >= by_state
-        {
-            return Own {
-                level: condition.level,
-                code: condition.code.to_owned(),
-                message: condition.message.clone(),
-                since: *since,
-                standing: Standing::Fault,
-            };
-        }
-        let (standing, code, message) = match (&self.end, self.state) {
-            (_, State::Waiting) => (
-                Standing::Waits,
-                "supervisor.waiting",
-                "waits for something that it needs",
-            ),
-            (Some((end, at)), State::Restarting | State::Quarantined | State::Stopped)
-                if end.kind != EndKind::Normal =>
-            {
-                return Own {
-                    level: by_state,
-                    code: end.code.clone(),
-                    message: end.message.clone(),
-                    since: *at,
-                    standing: Standing::Fault,
-                };
-            }
-            (_, State::Stopping | State::Stopped) => {
-                (Standing::Ordered, "supervisor.stopped", "was stopped")
-            }
-            _ => (Standing::Starting, "supervisor.starting", "is starting"),
-        };
-        Own {
-            level: by_state,
-            code: code.to_owned(),
-            message: message.to_owned(),
-            since: self.state_since,
-            standing,
-        }
-    }
-}
+use crate::node::Node;
+use crate::status::{Cause, Change, NodeKind, StatusEvent};
 
 /// Everything that is known of the tree.
 pub(crate) struct Model {
-    nodes: BTreeMap<Arc<str>, Node>,
+    pub(crate) nodes: BTreeMap<Arc<str>, Node>,
+    /// The nodes that are not one of many.
+    pub(crate) tree: BTreeSet<Arc<str>>,
     pub(crate) history: History,
-    dirty: bool,
+    /// Something in the tree changed that has not been rolled up.
+    pub(crate) dirty: bool,
+    /// Nodes of the many that say it began elsewhere: they hang together with the tree.
+    pub(crate) pointing: BTreeSet<Arc<str>>,
+    /// Nodes of the many that changed and have not been settled.
+    pub(crate) touched: Vec<Arc<str>>,
     pub(crate) stopping: bool,
     started_at: WallTime,
 }
@@ -200,6 +38,9 @@ impl Model {
             nodes: BTreeMap::new(),
             history: History::new(now),
             dirty: false,
+            tree: BTreeSet::new(),
+            pointing: BTreeSet::new(),
+            touched: Vec::new(),
             stopping: false,
             started_at: now,
         };
@@ -211,9 +52,7 @@ impl Model {
             cell: None,
             manifest: None,
         };
-        model
-            .nodes
-            .insert("/".into(), Node::new(facts, State::Starting, now));
+        model.insert(Node::new(facts, State::Starting, now));
         model
     }
 
@@ -226,11 +65,49 @@ impl Model {
     }
 
     pub(crate) fn is_dirty(&self) -> bool {
-        self.dirty
+        self.dirty || !self.touched.is_empty()
+    }
+
+    fn insert(&mut self, node: Node) {
+        let path = Arc::clone(&node.facts.path);
+        if !node.is_one_of_many() {
+            self.tree.insert(Arc::clone(&path));
+        }
+        self.nodes.insert(Arc::clone(&path), node);
+        self.touch(&path);
+    }
+
+    /// Notes that a node has to be settled.
+    fn touch(&mut self, path: &str) {
+        let Some((path, node)) = self.nodes.get_key_value(path) else {
+            return;
+        };
+        let path = Arc::clone(path);
+        if !node.is_one_of_many() {
+            self.dirty = true;
+            return;
+        }
+        if node.points_at().is_some() {
+            self.pointing.insert(Arc::clone(&path));
+        } else {
+            self.pointing.remove(&path);
+        }
+        // It may be what one of those points at.
+        self.dirty |= !self.pointing.is_empty();
+        if let Some(node) = self.nodes.get_mut(&path)
+            && !std::mem::replace(&mut node.is_touched, true)
+        {
+            self.touched.push(path);
+        }
     }
 
     pub(crate) fn nodes(&self) -> &BTreeMap<Arc<str>, Node> {
         &self.nodes
+    }
+
+    /// The nodes that are not one of many, by path.
+    pub(crate) fn tree(&self) -> impl Iterator<Item = &Node> {
+        self.tree.iter().filter_map(|path| self.nodes.get(path))
     }
 
     pub(crate) fn node(&self, path: &str) -> Option<&Node> {
@@ -238,28 +115,26 @@ impl Model {
     }
 
     pub(crate) fn add(&mut self, facts: NodeFacts) {
-        let path = Arc::clone(&facts.path);
-        let node = Node::new(facts, State::Starting, WallTime::now());
-        self.nodes.insert(path, node);
-        self.dirty = true;
+        self.insert(Node::new(facts, State::Starting, WallTime::now()));
     }
 
     /// A domain that configuration switches off.
     pub(crate) fn add_disabled(&mut self, facts: NodeFacts, reason: String) {
-        let path = Arc::clone(&facts.path);
         let mut node = Node::new(facts, State::Disabled, WallTime::now());
         node.disabled_for = Some(reason);
-        self.nodes.insert(path, node);
-        self.dirty = true;
+        self.insert(node);
     }
 
     pub(crate) fn remove(&mut self, path: &str) {
+        self.dirty |= self.tree.remove(path) | !self.pointing.is_empty();
+        self.pointing.remove(path);
         self.nodes.remove(path);
-        self.dirty = true;
     }
 
     pub(crate) fn remove_below(&mut self, path: &str) {
         self.nodes.retain(|other, _| !is_below(other, path));
+        self.tree.retain(|other| !is_below(other, path));
+        self.pointing.retain(|other| !is_below(other, path));
         self.dirty = true;
     }
 
@@ -274,8 +149,8 @@ impl Model {
                 node.restarts.last_at = Some(now);
                 node.restarts.last_reason = Some(end.message.clone());
             }
-            node.end = Some((end.clone(), now));
-            self.dirty = true;
+            node.end = Some(Box::new((end.clone(), now)));
+            self.touch(path);
         }
     }
 
@@ -283,7 +158,7 @@ impl Model {
         let Some(node) = self.nodes.get_mut(path) else {
             return;
         };
-        let unchanged = match (&node.condition, &condition) {
+        let unchanged = match (node.condition.as_deref(), &condition) {
             (Some((old, _)), Some(new)) => old == new,
             (None, None) => true,
             _ => false,
@@ -292,12 +167,12 @@ impl Model {
             return;
         }
         // The same fault in other words began when it began.
-        let since = match (&node.condition, &condition) {
+        let since = match (node.condition.as_deref(), &condition) {
             (Some((old, since)), Some(new)) if old.code == new.code => *since,
             _ => WallTime::now(),
         };
-        node.condition = condition.map(|condition| (condition, since));
-        self.dirty = true;
+        node.condition = condition.map(|condition| Box::new((condition, since)));
+        self.touch(path);
     }
 
     /// What the supervisor sees of a node from outside.
@@ -311,7 +186,7 @@ impl Model {
             Some(old) => *old = alarm,
             None => node.alarms.push((alarm, WallTime::now())),
         }
-        self.dirty = true;
+        self.touch(path);
     }
 
     /// Ends the alarm of this code.
@@ -319,7 +194,9 @@ impl Model {
         if let Some(node) = self.nodes.get_mut(path) {
             let before = node.alarms.len();
             node.alarms.retain(|(alarm, _)| alarm.code != code);
-            self.dirty |= node.alarms.len() != before;
+            if node.alarms.len() != before {
+                self.touch(path);
+            }
         }
     }
 
@@ -335,6 +212,7 @@ impl Model {
     /// Takes a change of state and writes it into the history.
     pub(crate) fn change(&mut self, change: &StateChange) {
         let now = WallTime::now();
+        self.touch(&change.path);
         let Some(node) = self.nodes.get_mut(&change.path) else {
             return;
         };
@@ -342,13 +220,12 @@ impl Model {
         node.next_at = change.next_in.map(|wait| now.plus(wait));
         node.restarts.count = change.restarts;
         node.restarts.in_window = change.in_window;
-        self.dirty = true;
         if previous == change.state && change.state != State::Quarantined {
             return;
         }
         node.state_since = now;
         let action = action_of(change).or_else(|| node.outcome(previous, now));
-        let end = match &node.end {
+        let end = match node.end.as_deref() {
             Some((end, _)) if std::mem::take(&mut node.end_is_news) => end.told(),
             _ => None,
         };
@@ -384,10 +261,10 @@ impl Model {
             .map(|need| format!("/{}", need.domain))
             .find_map(|at| {
                 let node = self.nodes.get(at.as_str())?;
-                let is_up = node.state == State::Running && node.verdict.level < Level::Offline;
+                let is_up = node.state == State::Running && node.level < Level::Offline;
                 (!is_up).then_some((at, node))
             })?;
-        let mut cause = match &need.verdict.cause {
+        let mut cause = match need.cause() {
             Some(cause) if need.state == State::Running => cause.clone(),
             _ => need.own().cause(&at),
         };
@@ -405,166 +282,6 @@ impl Model {
             in_window: 0,
             next_in: None,
         });
-    }
-
-    /// Rolls levels up and writes what changed into the history.
-    pub(crate) fn settle(&mut self) {
-        if !std::mem::take(&mut self.dirty) {
-            return;
-        }
-        let paths: Vec<Arc<str>> = self.nodes.keys().cloned().collect();
-        let owns: Vec<Own> = self.nodes.values().map(Node::own).collect();
-        let inputs = self.inputs(&paths, &owns);
-        let verdicts = roll_up(&inputs);
-        let shown: Vec<Shown> = verdicts
-            .iter()
-            .enumerate()
-            .map(|(index, verdict)| self.show(&paths, &owns, index, verdict, &verdicts))
-            .collect();
-        let now = WallTime::now();
-        for (path, mut shown) in paths.into_iter().zip(shown) {
-            let Some(node) = self.nodes.get_mut(&path) else {
-                continue;
-            };
-            let previous = node.verdict.level;
-            if previous == shown.level {
-                shown.level_since = node.verdict.level_since;
-                node.verdict = shown;
-                continue;
-            }
-            shown.level_since = Some(now);
-            node.verdict = shown;
-            let event = level_event(node, &path, previous, now);
-            self.history.append(event);
-        }
-    }
-
-    fn inputs(&self, paths: &[Arc<str>], owns: &[Own]) -> Vec<Input> {
-        let index_of = |path: &str| paths.binary_search_by(|other| (**other).cmp(path)).ok();
-        self.nodes
-            .values()
-            .zip(owns)
-            .map(|(node, own)| {
-                let points_at = node.worst_said().and_then(|(said, _)| said.root.as_deref());
-                let domain = |need: &Need| {
-                    index_of(&format!("/{}", need.domain)).map(|index| (index, need.strength))
-                };
-                let needs = node.facts.manifest.map_or(&[][..], |facts| facts.needs);
-                // A disabled domain needs nothing.
-                let needs = if node.state == State::Disabled {
-                    &[][..]
-                } else {
-                    needs
-                };
-                Input {
-                    parent: parent_of(&node.facts.path).and_then(index_of),
-                    own: own.level,
-                    standing: own.standing,
-                    down: node.state.level() == Level::Offline,
-                    since: own.since,
-                    bears: node.facts.bears,
-                    needs: needs.iter().filter_map(domain).collect(),
-                    points_at: points_at.and_then(index_of),
-                }
-            })
-            .collect()
-    }
-
-    fn show(
-        &self,
-        paths: &[Arc<str>],
-        owns: &[Own],
-        index: usize,
-        verdict: &Verdict,
-        all: &[Verdict],
-    ) -> Shown {
-        let cause_of = |chain: &Vec<usize>| {
-            let &root = chain.first()?;
-            Some(Cause {
-                chain: chain.iter().map(|at| paths[*at].to_string()).collect(),
-                ..owns[root].cause(&paths[root])
-            })
-        };
-        let Some(cause) = cause_of(&verdict.chain) else {
-            return Shown::default();
-        };
-        let (impact, fallback) = if index == 0 {
-            self.system_texts(all)
-        } else {
-            self.texts(&paths[index], verdict.level, &verdict.chain, paths)
-        };
-        Shown {
-            level: verdict.level,
-            level_since: None,
-            cause: Some(cause),
-            also: verdict.also.iter().filter_map(cause_of).collect(),
-            impact,
-            fallback,
-        }
-    }
-
-    /// Impact and fallback of a node: its own report's, else that of the report which caused it, else its domain's
-    /// sentences.
-    fn texts(
-        &self,
-        path: &str,
-        level: Level,
-        chain: &[usize],
-        paths: &[Arc<str>],
-    ) -> (Option<String>, Option<String>) {
-        let domain = domain_of(path);
-        let manifest = self.nodes.get(domain).and_then(|node| node.facts.manifest);
-        let reported = chain
-            .iter()
-            .map(|at| &paths[*at])
-            .filter(|at| domain_of(at) == domain)
-            .find_map(|at| self.nodes.get(at)?.worst_said())
-            .map(|(condition, _)| condition);
-        let impact = reported
-            .and_then(|condition| condition.impact.clone())
-            .or_else(|| Some(manifest?.impact.at(level)?.to_owned()));
-        let fallback = reported
-            .and_then(|condition| condition.fallback.clone())
-            .or_else(|| Some(manifest?.fallback?.to_owned()));
-        (impact, fallback)
-    }
-
-    /// What the user of the whole system loses: a sentence a domain.
-    fn system_texts(&self, all: &[Verdict]) -> (Option<String>, Option<String>) {
-        let mut impacts = Vec::new();
-        let mut fallbacks = Vec::new();
-        let paths: Vec<Arc<str>> = self.nodes.keys().cloned().collect();
-        for (index, (path, node)) in self.nodes.iter().enumerate() {
-            let verdict = &all[index];
-            if node.facts.kind != NodeKind::Domain || verdict.level == Level::Normal {
-                continue;
-            }
-            let (impact, fallback) = self.texts(path, verdict.level, &verdict.chain, &paths);
-            let name = path.trim_start_matches('/');
-            impacts.extend(impact.map(|impact| format!("{name}: {impact}")));
-            fallbacks.extend(fallback.map(|fallback| format!("{name}: {fallback}")));
-        }
-        let joined = |texts: Vec<String>| (!texts.is_empty()).then(|| texts.join("; "));
-        (joined(impacts), joined(fallbacks))
-    }
-}
-
-fn level_event(node: &Node, path: &str, previous: Level, now: WallTime) -> StatusEvent {
-    let shown = &node.verdict;
-    StatusEvent {
-        id: 0,
-        at: now,
-        path: path.to_owned(),
-        change: Change::Level,
-        state: node.state,
-        previous_state: None,
-        level: shown.level,
-        previous_level: Some(previous),
-        cause: shown.cause.clone(),
-        impact: shown.impact.clone(),
-        fallback: shown.fallback.clone(),
-        action: None,
-        end: None,
     }
 }
 
@@ -598,7 +315,7 @@ pub(crate) fn is_below(path: &str, above: &str) -> bool {
 }
 
 /// The path of the domain that a node belongs to.
-fn domain_of(path: &str) -> &str {
+pub(crate) fn domain_of(path: &str) -> &str {
     let end = path
         .char_indices()
         .skip(1)

@@ -4,7 +4,8 @@ use tokio::sync::watch;
 
 use crate::domain::Manifest;
 use crate::level::{Level, State};
-use crate::model::{Model, Node, is_below, parent_of};
+use crate::model::{Model, is_below, parent_of};
+use crate::node::Node;
 use crate::status::{Detail, Health, NodeKind, NodeStatus, Refusal, StatusEvent};
 use crate::system::System;
 use crate::waits::{self, Wait};
@@ -32,17 +33,16 @@ impl System {
         self.board().with(|model| {
             model.settle();
             let domains = model
-                .nodes()
-                .values()
+                .tree()
                 .filter(|node| node.facts.kind == NodeKind::Domain)
                 .map(|node| {
                     let name = node.facts.path.trim_start_matches('/').to_owned();
-                    (name, node.shown().level)
+                    (name, node.level)
                 })
                 .collect();
             let root = model.node("/");
             Health {
-                level: root.map_or(Level::Offline, |root| root.shown().level),
+                level: root.map_or(Level::Offline, |root| root.level),
                 since: root.map_or_else(|| model.started_at(), Node::since),
                 ready: root.is_some_and(|root| root.state == State::Running),
                 domains,
@@ -61,7 +61,7 @@ impl System {
     /// The domains that would say so if `domain` were OFFLINE, each with the level that would pass to it.
     pub fn dependents_of(&self, domain: &str) -> Vec<(String, Level)> {
         let manifests: Vec<&'static Manifest> = self.board().with(|model| {
-            let domains = model.nodes().values();
+            let domains = model.tree();
             domains.filter_map(|node| node.facts.manifest).collect()
         });
         let mut levels = vec![(domain.to_owned(), Level::Offline)];
@@ -160,7 +160,7 @@ fn status_of(model: &Model, path: &str, depth: usize) -> Option<NodeStatus> {
 }
 
 fn own_status(node: &Node) -> NodeStatus {
-    let shown = node.shown();
+    let shown = node.shown.as_deref().cloned().unwrap_or_default();
     let cell = node.facts.cell.as_ref();
     let mut detail = cell.map(|cell| cell.details()).unwrap_or_default();
     if let Some(cell) = cell {
@@ -182,12 +182,12 @@ fn own_status(node: &Node) -> NodeStatus {
         path: node.facts.path.to_string(),
         kind: node.facts.kind,
         state: node.state,
-        level: shown.level,
+        level: node.level,
         since: node.since(),
-        cause: shown.cause.clone(),
-        also: shown.also.clone(),
-        impact: shown.impact.clone(),
-        fallback: shown.fallback.clone(),
+        cause: shown.cause,
+        also: shown.also,
+        impact: shown.impact,
+        fallback: shown.fallback,
         restarts: node.restarts.clone(),
         mailbox: cell.map(|cell| cell.mailbox()),
         latency_ms: cell.and_then(|cell| cell.latency()),

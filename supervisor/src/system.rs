@@ -364,7 +364,7 @@ impl System {
             let (state, level) = model
                 .node(path)
                 .map_or((State::Stopped, Level::Offline), |node| {
-                    (node.state, node.shown().level)
+                    (node.state, node.level)
                 });
             model.history.append(StatusEvent {
                 id: 0,

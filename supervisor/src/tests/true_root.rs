@@ -489,9 +489,9 @@ impl Score {
         let impact = model
             .node("/")
             .unwrap()
-            .shown()
-            .impact
-            .clone()
+            .shown
+            .as_ref()
+            .and_then(|shown| shown.impact.clone())
             .unwrap_or_default();
         let listed: BTreeSet<&str> = impact
             .split("; ")
@@ -513,7 +513,8 @@ impl Score {
         roots: &[(Level, usize)],
     ) -> Option<String> {
         let path = &case.plants[at].path;
-        let shown = model.node(path).unwrap().shown();
+        let node = model.node(path).unwrap();
+        let shown = node.shown.as_deref().cloned().unwrap_or_default();
         let path_of =
             |(_, fault): &(Level, usize)| case.plants[case.faults[*fault].at].path.as_str();
         let named = shown.cause.as_ref().map(|cause| cause.path.as_str());
@@ -528,11 +529,11 @@ impl Score {
         let chains_hold = shown.cause.iter().chain(&shown.also).all(|cause| {
             cause.chain.first() == Some(&cause.path) && cause.chain.last() == Some(path)
         });
-        let right = named == expected && shown.level == level && also == others && chains_hold;
+        let right = named == expected && node.level == level && also == others && chains_hold;
         (!right).then(|| {
             format!(
                 "{} {named:?} also {also:?}, expected {level} {expected:?} also {others:?}",
-                shown.level
+                node.level
             )
         })
     }

@@ -11,7 +11,7 @@ use ::supervisor::{
     Priority, Reply, StartError, Started, Strategy, System, SystemBuilder, Worker, WorkerError,
 };
 use anyhow::{Context as _, Result, ensure};
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::peer::{Crash, LIMIT, Peer, Shared};
@@ -29,6 +29,8 @@ enum ChildMsg {
     Fail,
     Panic,
     Hang,
+    /// Means nothing.
+    Poke,
 }
 
 struct Child {
@@ -53,6 +55,7 @@ impl Worker for Child {
             ChildMsg::Fail => return Err("told to fail".into()),
             ChildMsg::Panic => panic!("told to panic"),
             ChildMsg::Hang => self.shared.hang().await,
+            ChildMsg::Poke => {}
         }
         Ok(())
     }
@@ -63,6 +66,7 @@ impl Worker for Child {
             ChildMsg::Fail => "Fail",
             ChildMsg::Panic => "Panic",
             ChildMsg::Hang => "Hang",
+            ChildMsg::Poke => "Poke",
         }
     }
 }
@@ -188,8 +192,8 @@ impl Peer for Ours {
         child.address.tell(ChildMsg::Hang).context("is not there")
     }
 
+    /// Told and not asked: a request whose caller gives up leaves the mailbox at once, so nothing would ever be refused.
     fn is_taken(&self, child: &Opened) -> bool {
-        let asked = child.address.ask_within(LIMIT, ChildMsg::Ping);
-        asked.now_or_never().is_none()
+        child.address.tell(ChildMsg::Poke).is_ok()
     }
 }
