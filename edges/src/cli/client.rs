@@ -131,6 +131,10 @@ impl Client {
                 .await?;
             let status = response.status();
             let retry_after_s = retry_after(&response);
+            if let Some(told) = response.headers().get("mainstay-degraded") {
+                let told = String::from_utf8_lossy(told.as_bytes()).into_owned();
+                super::hint(&format!("the answer is not complete: {told}"));
+            }
             let body = whole_body(response).await?;
             if !status.is_success() {
                 return Err(refusal(status, &body, retry_after_s));

@@ -159,7 +159,7 @@ pub(crate) struct EventSchema {
     at: String,
     /// Which node.
     path: String,
-    /// `state`, `level` or `operator`.
+    /// `state`, `level` or `operator`; in the history also `gap`: events that were lost.
     change: String,
     /// State after the change.
     #[schema(inline)]
@@ -185,4 +185,11 @@ pub(crate) struct EventSchema {
     /// What the supervisor decided or the operator asked.
     #[schema(required)]
     action: Option<String>,
+    /// In the history alone: the run of the daemon that it belongs to, as the id after which that run began to count (its
+    /// start in microseconds since 1970).
+    #[schema(nullable = false)]
+    run: Option<u64>,
+    /// At a gap alone: how many events were lost.
+    #[schema(nullable = false)]
+    lost: Option<u64>,
 }
