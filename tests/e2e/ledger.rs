@@ -209,38 +209,7 @@ async fn a_lost_database_slows_no_restart_and_is_caught_up_with() {
         "{ledger:#}"
     );
     let since = before["id"].as_u64().expect("an id");
-    for round in 1..=3 {
-        daemon
-            .local()
-            .post(KILL, &json!({ "target": "/ptys/manager" }))
-            .await
-            .expect(202);
-        eventually(PATIENCE, async || {
-            let node = status(&daemon, "/ptys/manager").await;
-            if node["restarts"]["count"] == round && node["state"] == "running" {
-                Ok(())
-            } else {
-                Err(format!("{round} restarts: {node}"))
-            }
-        })
-        .await;
-    }
-    let query = format!("/api/v1/status/events?path=/ptys/manager&limit=200&since={since}");
-    let told = daemon.local().get(&query).await.expect(200);
-    let mut told = told.json()["items"].as_array().expect("a list").clone();
-    told.retain(|event| event["change"] == "state");
-    assert_eq!(
-        told.iter()
-            .filter(|event| event["state"] == "restarting")
-            .count(),
-        3
-    );
-    for pair in told.windows(2) {
-        if pair[0]["state"] == "restarting" {
-            let (ended, up) = (millis(&pair[0]), millis(&pair[1]));
-            assert!(up - ended < 500, "{pair:#?}");
-        }
-    }
+    let told = crashed_quickly(&daemon, since).await;
     // What is older than memory could be asked for: that it cannot be read is told.
     let all = daemon
         .local()
@@ -268,6 +237,44 @@ async fn a_lost_database_slows_no_restart_and_is_caught_up_with() {
         "every event, and no gap"
     );
     daemon.stop().await;
+}
+
+/// Kills an actor three times, sees that it is back at once each time, and gives its changes of state after an event.
+async fn crashed_quickly(daemon: &Daemon, since: u64) -> Vec<Value> {
+    for round in 1..=3 {
+        daemon
+            .local()
+            .post(KILL, &json!({ "target": "/ptys/manager" }))
+            .await
+            .expect(202);
+        eventually(PATIENCE, async || {
+            let node = status(daemon, "/ptys/manager").await;
+            if node["restarts"]["count"] == round && node["state"] == "running" {
+                Ok(())
+            } else {
+                Err(format!("{round} restarts: {node}"))
+            }
+        })
+        .await;
+    }
+    let query = format!("/api/v1/status/events?path=/ptys/manager&limit=200&since={since}");
+    let told = daemon.local().get(&query).await.expect(200);
+    assert_eq!(
+        told.header("mainstay-degraded"),
+        None,
+        "memory has all of it"
+    );
+    let mut told = told.json()["items"].as_array().expect("a list").clone();
+    told.retain(|event| event["change"] == "state");
+    let ends = told.iter().filter(|event| event["state"] == "restarting");
+    assert_eq!(ends.count(), 3);
+    for pair in told.windows(2) {
+        if pair[0]["state"] == "restarting" {
+            let (ended, up) = (millis(&pair[0]), millis(&pair[1]));
+            assert!(up - ended < 500, "{pair:#?}");
+        }
+    }
+    told
 }
 
 /// When an event happened, in milliseconds of its hour.

@@ -61,9 +61,9 @@ pub(crate) fn record(run: u64, event: &StatusEvent) -> Record {
     }
 }
 
-/// The events after `last` up to `to`, told as a gap: the table does not have them (yet), memory does not any more.
-pub(crate) fn hole_record(run: u64, last: u64, to: u64, at: Micros) -> Record {
-    let lost = to - last;
+/// The events after `known` up to `to`, told as a gap: the table does not have them (yet), memory does not any more.
+pub(crate) fn hole_record(run: u64, known: u64, to: u64, at: Micros) -> Record {
+    let lost = to - known;
     let message = format!("{lost} event(s) are no longer in memory and not in the store");
     Record {
         id: to,
@@ -72,9 +72,9 @@ pub(crate) fn hole_record(run: u64, last: u64, to: u64, at: Micros) -> Record {
     }
 }
 
-/// The gap between the event `last` and the one after `to`.
-fn lost_between(last: u64, to: u64, at: WallTime) -> Value {
-    let lost = to - last;
+/// The gap between the event `known` and the one after `to`.
+fn lost_between(known: u64, to: u64, at: WallTime) -> Value {
+    let lost = to - known;
     let message = format!(
         "{lost} event(s) were not kept: more happened than memory holds before the store took them"
     );

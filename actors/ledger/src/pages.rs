@@ -59,7 +59,7 @@ mod tests {
             newest_first: bool,
         ) {
             let order = if newest_first { Order::NewestFirst } else { Order::OldestFirst };
-            let mut query = Query { limit, order, ..Query::default() };
+            let mut query = Query { order, limit, ..Query::default() };
             let mut told = Vec::new();
             loop {
                 let bounds = Bounds::of(&query);

@@ -140,7 +140,7 @@ impl WriterActor {
                 }
             }
             Err(error) => {
-                self.is_not_well(error.into(), cx);
+                self.is_not_well(&error.into(), cx);
                 self.wait_to_retry(cx);
             }
         }
@@ -264,7 +264,7 @@ impl WriterActor {
 
     /// A store that is away says so itself, and what needs it follows. Only when that lasts, or when a store that is there takes
     /// nothing, the ledger says so too.
-    fn is_not_well(&mut self, error: LedgerError, cx: &Context<LedgerMsg>) {
+    fn is_not_well(&mut self, error: &LedgerError, cx: &Context<LedgerMsg>) {
         let since = *self.failing_since.get_or_insert_with(Instant::now);
         self.tell_waiting(cx);
         let is_away = self.seed.ports.db.engine().is_none();

@@ -109,7 +109,10 @@ fn id_of(event: &Value) -> Option<u64> {
 
 fn print(session: &Session, told: Vec<Value>, json: bool) -> Result<(), Failure> {
     if json {
-        let lines: String = told.iter().map(|event| format!("{event}\n")).collect();
+        let mut lines = String::new();
+        for event in &told {
+            _ = writeln!(lines, "{event}");
+        }
         return Ok(screen::print(&lines)?);
     }
     let events = told

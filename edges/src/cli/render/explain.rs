@@ -98,10 +98,12 @@ fn history(
     text.heading(heading);
     let is_earlier = |event: &Event| run.is_some() && event.run.is_some() && event.run != run;
     let (earlier, present): (Vec<_>, Vec<_>) = events.iter().partition(|event| is_earlier(event));
-    if let (Some(run), false) = (run, earlier.is_empty()) {
+    if let Some(run) = run.filter(|_| !earlier.is_empty()) {
         let started = span::moment(Micros(run));
         text.paragraph(&format!("before the daemon was started at {started}:"));
-        earlier.iter().for_each(|event| tell(event, text));
+        for event in earlier {
+            tell(event, text);
+        }
         let since = if present.is_empty() {
             "since then: none"
         } else {
@@ -109,7 +111,9 @@ fn history(
         };
         text.paragraph(since);
     }
-    present.iter().for_each(|event| tell(event, text));
+    for event in present {
+        tell(event, text);
+    }
 }
 
 /// One of the last ends: which node and how, and below it what is known of it.
