@@ -2,8 +2,13 @@
 //!
 //! Handles exist before anything runs, so the order of the lines is free: the supervisor starts by the graph of needs.
 
+mod adapters;
+
+use std::sync::Arc;
+
 use accounts::{Accounts, AccountsHandle};
 use ground::Db;
+use ledger::{Ledger, LedgerHandle};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
 use store::Store;
 use supervisor::System;
@@ -15,6 +20,8 @@ use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
 
+pub(crate) use adapters::TreeHistory;
+
 /// The handles that the edge serves.
 #[derive(Clone)]
 pub struct Handles {
@@ -22,6 +29,8 @@ pub struct Handles {
     pub system: System,
     /// Tokens.
     pub accounts: AccountsHandle,
+    /// What happened.
+    pub ledger: LedgerHandle,
     /// Terminals.
     pub ptys: PtysHandle,
     /// Fault drills.
@@ -32,6 +41,8 @@ pub struct Handles {
 pub(crate) struct Wired {
     house: House,
     accounts: AccountsHandle,
+    ledger: LedgerHandle,
+    history: TreeHistory,
     ptys: PtysHandle,
 }
 
@@ -57,6 +68,11 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
         accounts.ports(db.clone()),
     );
 
+    let (address, ledger) = house.domain::<Ledger>();
+    let history = TreeHistory::default();
+    let ports = ledger.ports(db.clone(), Arc::new(history.clone()));
+    house.add::<Ledger>(address, settings.ledger.clone(), ports);
+
     let (address, ptys) = house.domain::<Ptys>();
     let environment = DaemonEnvironment::new(config::environment());
     house.add::<Ptys>(
@@ -69,6 +85,8 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     Ok(Wired {
         house,
         accounts,
+        ledger,
+        history,
         ptys,
     })
 }
@@ -76,7 +94,9 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
 impl Wired {
     /// Starts the tree.
     pub(crate) async fn start(&mut self) -> anyhow::Result<System> {
-        self.house.start().await
+        let system = self.house.start().await?;
+        self.history.begin(system.clone());
+        Ok(system)
     }
 
     /// Serves the API on `listeners`; answers as the domains come up.
@@ -93,6 +113,7 @@ impl Wired {
             handles: Handles {
                 system: system.clone(),
                 accounts: self.accounts.clone(),
+                ledger: self.ledger.clone(),
                 ptys: self.ptys.clone(),
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },

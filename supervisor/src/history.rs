@@ -10,6 +10,8 @@ const KEPT: usize = 4_096;
 
 pub(crate) struct History {
     ring: VecDeque<StatusEvent>,
+    /// The id after which this run of the daemon counts.
+    origin: u64,
     newest: u64,
 }
 
@@ -17,10 +19,16 @@ impl History {
     /// Ids begin at the start time in microseconds: fewer than a million events a second, so a later daemon's ids are
     /// higher, and clients that resume by id never see an old one again.
     pub(crate) fn new(started_at: WallTime) -> Self {
+        let origin = u64::try_from(started_at.0).unwrap_or(0);
         Self {
             ring: VecDeque::new(),
-            newest: u64::try_from(started_at.0).unwrap_or(0),
+            origin,
+            newest: origin,
         }
+    }
+
+    pub(crate) fn origin(&self) -> u64 {
+        self.origin
     }
 
     /// Keeps the event and gives its id.
@@ -51,5 +59,21 @@ impl History {
             .take(limit)
             .cloned()
             .collect()
+    }
+
+    /// The oldest (or newest) `limit` events that `wanted` takes, in that order.
+    pub(crate) fn select(
+        &self,
+        newest_first: bool,
+        limit: usize,
+        wanted: &dyn Fn(&StatusEvent) -> bool,
+    ) -> Vec<StatusEvent> {
+        let taken = |event: &&StatusEvent| wanted(event);
+        if newest_first {
+            let newest = self.ring.iter().rev().filter(taken);
+            return newest.take(limit).cloned().collect();
+        }
+        let oldest = self.ring.iter().filter(taken);
+        oldest.take(limit).cloned().collect()
     }
 }

@@ -99,6 +99,30 @@ impl System {
             .with(|model| model.history.after(since.unwrap_or(0), path, limit))
     }
 
+    /// The oldest `limit` of the kept events that `wanted` takes, or the newest ones, newest first. `wanted` is asked while
+    /// supervisors wait, so it must be quick.
+    pub fn events_where(
+        &self,
+        newest_first: bool,
+        limit: usize,
+        wanted: &dyn Fn(&StatusEvent) -> bool,
+    ) -> Vec<StatusEvent> {
+        self.board()
+            .with(|model| model.history.select(newest_first, limit, wanted))
+    }
+
+    /// The id after which this run of the daemon counts its events, one by one. It tells the runs apart.
+    pub fn event_origin(&self) -> u64 {
+        self.board().with(|model| model.history.origin())
+    }
+
+    /// Waits until there has been an event with this id or a later one. Cancel-safe.
+    pub async fn event_reached(&self, id: u64) {
+        let mut newest = self.board().newest();
+        // The sender lives in the board that `self` holds.
+        drop(newest.wait_for(|newest| *newest >= id).await);
+    }
+
     /// All events after the id `after`, or from now on without one. A subscriber that falls behind by more than the kept
     /// history misses the oldest; it holds up nobody.
     pub fn subscribe(&self, after: Option<u64>) -> Subscription {

@@ -8,7 +8,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
-use super::span;
+use super::{events::Since, span};
 
 /// What the daemon is started with. `--data-dir` and the environment are already resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,8 +71,8 @@ pub(crate) enum Verb {
     Up(UpArgs),
     /// Show how the daemon and its parts are doing
     #[command(
-        after_help = "The exit code tells the level: 0 NORMAL, 10 DEGRADED, 11 CRITICAL, 12 OFFLINE.\n\nExample:\n  mainstay \
-                            status /ptys --watch"
+        after_help = "The exit code tells the level: 0 NORMAL, 10 DEGRADED, 11 CRITICAL, 12 OFFLINE.\n\nExamples:\n  mainstay \
+                            status /ptys --watch\n  mainstay status events --since 2h"
     )]
     Status(StatusArgs),
     /// Tell in plain words why a part is not well, what you lose and what you can do
@@ -149,7 +149,10 @@ pub(crate) struct UpArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct StatusArgs {
+    #[command(subcommand)]
+    pub(crate) verb: Option<StatusVerb>,
     /// Only this part of the tree, like /ptys
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<String>,
@@ -165,6 +168,35 @@ pub(crate) struct StatusArgs {
     /// Show at most this many levels below the root of what is shown
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=64))]
     pub(crate) depth: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StatusVerb {
+    /// Tell what happened, oldest first, also from before the daemon was last started
+    #[command(
+        after_help = "How long events are kept: `[ledger]` in the configuration.\n\n\
+                      Examples:\n  mainstay status events --path /ptys --since 2h\n  mainstay status events --follow --json"
+    )]
+    Events(EventsArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only this part of the tree and what is below it, like /ptys
+    #[arg(long, value_name = "PATH")]
+    pub(crate) path: Option<String>,
+    /// Only what came later: for so long (2h), from a time on (2026-01-31T12:00:00Z), or after an event's id
+    #[arg(long, value_name = "WHEN", value_parser = Since::parse)]
+    pub(crate) since: Option<Since>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Go on with each event as it happens
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// Print one event a line as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

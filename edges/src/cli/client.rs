@@ -11,6 +11,7 @@ mod tests;
 use std::{
     fmt::Write as _,
     path::{Path, PathBuf},
+    sync::Once,
     time::Duration,
 };
 
@@ -131,6 +132,7 @@ impl Client {
                 .await?;
             let status = response.status();
             let retry_after_s = retry_after(&response);
+            hint_degraded(&response);
             let body = whole_body(response).await?;
             if !status.is_success() {
                 return Err(refusal(status, &body, retry_after_s));
@@ -273,6 +275,15 @@ fn retry_after(response: &Response<Incoming>) -> Option<u64> {
         .trim()
         .parse()
         .ok()
+}
+
+/// Tells the user, once, that an answer came from a fallback.
+fn hint_degraded(response: &Response<Incoming>) {
+    static TOLD: Once = Once::new();
+    if let Some(told) = response.headers().get("mainstay-degraded") {
+        let told = String::from_utf8_lossy(told.as_bytes());
+        TOLD.call_once(|| super::hint(&format!("the answer is not complete: {told}")));
+    }
 }
 
 async fn whole_body(response: Response<Incoming>) -> Result<Bytes, NoAnswer> {

@@ -97,6 +97,41 @@ pub(crate) struct Event {
     pub(crate) fallback: Option<String>,
     #[serde(default)]
     pub(crate) action: Option<String>,
+    /// How an incarnation ended, where one did.
+    #[serde(default)]
+    pub(crate) end: Option<End>,
+    /// Which run of the daemon it is of: the run's start in microseconds since 1970. Only the history tells.
+    #[serde(default)]
+    pub(crate) run: Option<i64>,
+}
+
+/// How an incarnation ended.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct End {
+    pub(crate) kind: Option<String>,
+    pub(crate) message_type: Option<String>,
+    pub(crate) mailbox_depth: Option<u64>,
+    pub(crate) location: Option<String>,
+}
+
+impl Event {
+    /// Whether something ended unasked here, and what the supervisor decided.
+    pub(crate) fn is_end(&self) -> bool {
+        if let Some(end) = &self.end {
+            return end.kind.as_deref() != Some("normal");
+        }
+        let is_asked = || {
+            let code = self.cause.as_ref().map(|cause| cause.code.as_str());
+            code.is_none_or(|code| code == "supervisor.stopped")
+        };
+        self.previous_state.is_some()
+            && match self.state {
+                State::Restarting | State::Quarantined => true,
+                State::Stopped => !is_asked(),
+                _ => false,
+            }
+    }
 }
 
 /// A list of the API.

@@ -8,7 +8,7 @@
 //! - `args`: the tree of verbs, which is also the help; `exit`, `failure`: how a verb ends.
 //! - `client`, `sse`, `unreachable`: the control socket and why it may not answer; `document`: what it says.
 //! - `screen`, `text`, `span`: what a terminal or a pipe can show; `render`: the looks, pure.
-//! - `status`, `watch`, `action`, `token`, `drill`: verbs that ask the daemon.
+//! - `status`, `events`, `watch`, `action`, `token`, `drill`: verbs that ask the daemon.
 //! - `config_verbs`, `migrate`, `doctor`, [`version`], `completions`: verbs that work without it.
 
 mod action;
@@ -19,6 +19,7 @@ mod config_verbs;
 mod doctor;
 mod document;
 mod drill;
+mod events;
 mod exit;
 mod failure;
 mod migrate;

@@ -8,10 +8,11 @@ use supervisor::State;
 
 use super::{
     Session,
-    args::{ExplainArgs, StatusArgs},
+    args::{ExplainArgs, StatusArgs, StatusVerb},
     block_on,
-    client::{Client, NoAnswer, path_text, query_text},
-    document::{self, Event, Node, Page, node_path},
+    client::{Client, NoAnswer, path_text},
+    document::{self, Event, Node, node_path},
+    events::{self, Asked},
     exit::Exit,
     failure::Failure,
     render::{
@@ -23,13 +24,18 @@ use super::{
 
 /// How many of the last changes `explain` tells.
 const EVENTS: usize = 8;
-/// Pages of changes that are read at most; the daemon keeps some thousands of changes.
-const PAGES: usize = 64;
+/// How many of the last ends of a node and those below it `explain` tells.
+const ENDS: usize = 5;
+/// How many events `explain` looks through for them, the newest.
+const LOOKED_THROUGH: usize = 1000;
 /// A typed path is taken for a slip of the finger when at least this much of it is right.
 const LIKENESS: f64 = 0.6;
 
 /// `status`.
 pub(crate) fn status(session: &Session, args: &StatusArgs) -> Result<Exit, Failure> {
+    if let Some(StatusVerb::Events(args)) = &args.verb {
+        return events::run(session, args);
+    }
     let client = session.client()?;
     if args.waits {
         return waits::show(session, &client, args.json);
@@ -62,12 +68,13 @@ pub(crate) fn explain(session: &Session, args: &ExplainArgs) -> Result<Exit, Fai
         path: node_path(&args.path),
         depth: None,
     };
-    let (document, domain, events) = block_on(async {
+    let (document, domain, run, events) = block_on(async {
         let document = view.document(&client).await?;
         Ok((
             document,
             domain(&client, &view.path).await,
-            events(&client, &view.path).await?,
+            present_run(&client).await,
+            history(&client, &view.path).await?,
         ))
     })?;
     if args.json {
@@ -76,10 +83,16 @@ pub(crate) fn explain(session: &Session, args: &ExplainArgs) -> Result<Exit, Fai
         return Ok(Exit::Done);
     }
     let node: Node = document::read(document)?;
+    let events = events
+        .into_iter()
+        .map(document::read)
+        .collect::<Result<Vec<Event>, _>>()?;
     let subject = Subject {
         node: &node,
         domain: domain.as_ref(),
-        events: &last_events(events, &node.path)?,
+        run,
+        ends: &last(&events, ENDS, Event::is_end),
+        events: &last(&events, EVENTS, |event| event.path == node.path),
     };
     screen::print(&explain::draw(
         subject,
@@ -99,40 +112,37 @@ async fn domain(client: &Client, path: &str) -> Option<Node> {
     document::read(document).ok()
 }
 
-/// The kept changes of this node and those below it, oldest first. The node can be explained without its history, so a
-/// refusal leaves it out.
-async fn events(client: &Client, path: &str) -> Result<Vec<Value>, Failure> {
-    let mut all = Vec::new();
-    let mut cursor: Option<String> = None;
-    for _page in 0..PAGES {
-        let mut target = format!("/api/v1/status/events?limit=200&path={}", query_text(path));
-        if let Some(cursor) = &cursor {
-            _ = write!(target, "&cursor={}", query_text(cursor));
-        }
-        let page = match client.ask(Method::GET, &target, None).await {
-            Ok(page) => document::read::<Page<Value>>(page)?,
-            Err(NoAnswer::Refused(_)) => break,
-            Err(other) => return Err(client.failure(other)),
-        };
-        all.extend(page.items);
-        cursor = page.next_cursor;
-        if cursor.is_none() {
-            break;
-        }
-    }
-    Ok(all)
+/// The run that the daemon is in. Only an aside, too.
+async fn present_run(client: &Client) -> Option<i64> {
+    let newest = events::newest(client, &Asked::default(), 1).await.ok()?;
+    let newest: Event = document::read(newest.into_iter().next_back()?).ok()?;
+    newest.run
 }
 
-/// The last changes of this node, oldest first.
-fn last_events(events: Vec<Value>, path: &str) -> Result<Vec<Event>, Failure> {
-    let mut events = events
-        .into_iter()
-        .map(document::read)
-        .collect::<Result<Vec<Event>, _>>()?;
-    events.retain(|event| event.path == path);
+/// The newest events of this node and those below it, oldest first. The node can be explained without its history, so a
+/// refusal leaves it out.
+async fn history(client: &Client, path: &str) -> Result<Vec<Value>, Failure> {
+    let asked = Asked {
+        path: Some(path.to_owned()),
+        since: None,
+    };
+    match events::newest(client, &asked, LOOKED_THROUGH).await {
+        Ok(events) => Ok(events),
+        Err(NoAnswer::Refused(_)) => Ok(Vec::new()),
+        Err(other) => Err(client.failure(other)),
+    }
+}
+
+/// The last `count` of the events that are `wanted`, oldest first.
+fn last(events: &[Event], count: usize, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
+    let mut events: Vec<Event> = events
+        .iter()
+        .filter(|event| wanted(event))
+        .cloned()
+        .collect();
     events.sort_by_key(|event| event.id);
-    let from = events.len().saturating_sub(EVENTS);
-    Ok(events.split_off(from))
+    let from = events.len().saturating_sub(count);
+    events.split_off(from)
 }
 
 /// What part of the tree is looked at.
@@ -294,10 +304,45 @@ mod tests {
         let event = |id: u64, path: &str| json!({"id": id, "path": path, "state": "running", "level": "NORMAL"});
         let mut all: Vec<_> = (0..20).rev().map(|id| event(id, "/a")).collect();
         all.push(event(99, "/a/b"));
-        let last = last_events(all, "/a").unwrap();
+        let all: Vec<Event> = all
+            .into_iter()
+            .map(|event| document::read(event).unwrap())
+            .collect();
+        let told = last(&all, EVENTS, |event| event.path == "/a");
         assert_eq!(
-            last.iter().map(|event| event.id).collect::<Vec<_>>(),
+            told.iter().map(|event| event.id).collect::<Vec<_>>(),
             (12..20).collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn what_ended_unasked_is_an_end() {
+        let is_end = |more: Value| {
+            let mut event =
+                json!({"id": 1, "path": "/a", "level": "OFFLINE", "previous_state": "running"});
+            if let (Value::Object(event), Value::Object(more)) = (&mut event, more) {
+                event.extend(more);
+            }
+            document::read::<Event>(event).unwrap().is_end()
+        };
+        let cause = |code: &str| json!({"path": "/a", "code": code});
+        assert!(is_end(json!({"state": "restarting"})));
+        assert!(is_end(json!({"state": "quarantined"})));
+        assert!(is_end(
+            json!({"state": "stopped", "cause": cause("actor.panicked")})
+        ));
+        assert!(is_end(
+            json!({"state": "running", "end": {"kind": "panic"}})
+        ));
+        assert!(!is_end(
+            json!({"state": "stopped", "cause": cause("supervisor.stopped")})
+        ));
+        assert!(!is_end(
+            json!({"state": "stopped", "end": {"kind": "normal"}})
+        ));
+        assert!(!is_end(
+            json!({"state": "restarting", "previous_state": null})
+        ));
+        assert!(!is_end(json!({"state": "running"})));
     }
 }

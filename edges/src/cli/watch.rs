@@ -52,20 +52,34 @@ pub(crate) async fn watch(
     if session.screen.can_redraw() && !json {
         redraw(&session.screen, client, view, stream, node).await
     } else {
-        lines(session, client, view, stream, node.level, json).await
+        lines(session, client, view, (stream, None), node.level, json).await
     }
 }
 
-/// One line a change.
+/// Tells each event after the one with the id `after`, a line each, until the reader has had enough.
+pub(crate) async fn follow(
+    session: &Session,
+    client: &Client,
+    view: &View,
+    after: &str,
+    json: bool,
+) -> Result<Exit, Failure> {
+    let stream = client.stream(STREAM, Some(after)).await;
+    let stream = stream.map_err(|error| client.failure(error))?;
+    let from = (stream, Some(after.to_owned()));
+    lines(session, client, view, from, Level::Normal, json).await?;
+    Ok(Exit::Done)
+}
+
+/// One line a change, from a stream that goes on after an event.
 async fn lines(
     session: &Session,
     client: &Client,
     view: &View,
-    mut stream: EventStream,
+    (mut stream, mut last_id): (EventStream, Option<String>),
     mut level: Level,
     json: bool,
 ) -> Result<Exit, Failure> {
-    let mut last_id = None;
     let mut interrupted = signal(SignalKind::interrupt())?;
     loop {
         while let Some(sent) = next_or_interrupt(&mut stream, &mut interrupted).await? {

@@ -53,6 +53,8 @@ settings! {
     store: store::StoreConfig,
     /// Access tokens.
     accounts: accounts::Config,
+    /// The history.
+    ledger: ledger::Config,
     /// Terminals.
     ptys: ptys::Config,
     /// Fault drills.

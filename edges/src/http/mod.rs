@@ -9,7 +9,7 @@
 //!   `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
+//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -21,6 +21,7 @@ pub mod codes;
 mod concern;
 mod docs;
 mod drills;
+mod events;
 mod gate;
 mod health;
 mod input;
@@ -44,7 +45,12 @@ mod tokens;
 mod waits;
 
 /// The concerns of the edge. A new domain is one line here.
-pub(crate) static CONCERNS: &[Concern] = &[router::OPERATORS, terminals::CONCERN, tokens::CONCERN];
+pub(crate) static CONCERNS: &[Concern] = &[
+    router::OPERATORS,
+    events::CONCERN,
+    terminals::CONCERN,
+    tokens::CONCERN,
+];
 
 use concern::Concern;
 

@@ -44,7 +44,6 @@ fn of_operators() -> OpenApiRouter<AppState> {
         .routes(routes!(docs::openapi))
         .routes(routes!(status::tree))
         .routes(routes!(status::node))
-        .routes(routes!(status::events))
         .routes(routes!(status::stream))
         .routes(routes!(waits::waits))
         .routes(routes!(supervise::act))

@@ -90,7 +90,6 @@ pub(super) const OPERATORS: &[Route] = &[
     route(Method::GET, "/api/v1/drills/runs/{id}", STATUS),
     route(Method::GET, "/api/v1/status", STATUS),
     route(Method::GET, "/api/v1/status/{*path}", STATUS),
-    route(Method::GET, "/api/v1/status/events", STATUS),
     route(Method::GET, "/api/v1/status/stream", STATUS),
     route(Method::GET, "/api/v1/status/waits", STATUS),
     route(Method::POST, "/api/v1/supervisor/{*path}", OPERATE),

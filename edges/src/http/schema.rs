@@ -161,7 +161,7 @@ pub(crate) struct EventSchema {
     at: String,
     /// Which node.
     path: String,
-    /// `state`, `level` or `operator`.
+    /// `state`, `level` or `operator`; in the history also `gap`: events that were lost.
     change: String,
     /// State after the change.
     #[schema(inline)]
@@ -190,6 +190,13 @@ pub(crate) struct EventSchema {
     /// The circumstances, where an unasked end led to this change.
     #[schema(required)]
     end: Option<EndedSchema>,
+    /// In the history alone: the run of the daemon that it belongs to, as the id after which that run began to count (its
+    /// start in microseconds since 1970).
+    #[schema(nullable = false)]
+    run: Option<u64>,
+    /// At a gap alone: how many events were lost.
+    #[schema(nullable = false)]
+    lost: Option<u64>,
 }
 
 /// The circumstances of an unasked end; code and message are in the event's cause.

@@ -1,4 +1,4 @@
-//! The status tree, its history of changes, and the stream that tells each change as it happens.
+//! The status tree, and the stream that tells each change as it happens.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -7,7 +7,6 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, stream};
-use ground::Page;
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
 use supervisor::{NodeStatus, StatusEvent, Subscription};
@@ -23,8 +22,6 @@ use super::streams::StreamPlace;
 
 /// How often a silent stream sends a comment, so that both ends notice when the other is gone.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// Events of a page when the client does not say.
-const DEFAULT_LIMIT: usize = 50;
 
 /// How deep to look.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -32,23 +29,6 @@ pub(crate) struct Depth {
     /// Levels below the node; everything when left out.
     #[param(minimum = 0, maximum = 64)]
     depth: Option<usize>,
-}
-
-/// Which events.
-#[derive(Debug, Deserialize, IntoParams)]
-pub(crate) struct Events {
-    /// Only events after the one with this id; from the oldest kept one when left out.
-    #[param(minimum = 0)]
-    since: Option<u64>,
-    /// The same as `since`, as `next_cursor` of the page before gave it.
-    #[param(minimum = 0)]
-    cursor: Option<u64>,
-    /// Only events of this node and those below it, like `/ptys`.
-    #[param(max_length = 1024)]
-    path: Option<String>,
-    /// How many at most; 50 when left out.
-    #[param(minimum = 1, maximum = 200)]
-    limit: Option<usize>,
 }
 
 /// The whole tree
@@ -92,42 +72,6 @@ pub(crate) fn unknown_node() -> Problem {
 pub(crate) fn absolute(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     format!("/{}", parts.join("/"))
-}
-
-/// The kept history of changes
-///
-/// Oldest first. `next_cursor` continues where a full page ended.
-#[utoipa::path(get, path = "/api/v1/status/events", tag = "status", params(Events),
-    responses((status = 200, body = EventPage)))]
-pub(crate) async fn events(
-    State(edge): State<AppState>,
-    Query(asked): Query<Events>,
-) -> Json<Page<StatusEvent>> {
-    let (since, limit) = (
-        asked.cursor.or(asked.since),
-        asked.limit.unwrap_or(DEFAULT_LIMIT),
-    );
-    let path = asked.path.as_deref().map(absolute);
-    let items = edge.handles.system.events(since, path.as_deref(), limit);
-    Json(page(items, limit))
-}
-
-/// A full page goes on behind its last event.
-fn page(items: Vec<StatusEvent>, limit: usize) -> Page<StatusEvent> {
-    let last = items.last().filter(|_| items.len() == limit);
-    let next_cursor = last.map(|event| event.id.to_string());
-    Page { items, next_cursor }
-}
-
-/// A page of events.
-#[derive(Debug, utoipa::ToSchema)]
-#[expect(dead_code, reason = "describes what `ground::Page` serialises")]
-pub(crate) struct EventPage {
-    /// Oldest first.
-    items: Vec<EventSchema>,
-    /// What to send as `cursor` for the next page; null when this was the last.
-    #[schema(required)]
-    next_cursor: Option<String>,
 }
 
 /// Every change as it happens

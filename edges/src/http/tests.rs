@@ -17,6 +17,7 @@ use futures::future::BoxFuture;
 use ground::Id;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use ledger::Ledger;
 use ptys::Ptys;
 use serde_json::Value;
 use supervisor::{Domain, SystemBuilder};
@@ -29,7 +30,7 @@ use super::limits::Limits;
 use super::listen::{Connection, Drain, Peer};
 use super::problem::Problem;
 use super::state::{About, AppState, Parts};
-use crate::wire::Handles;
+use crate::wire::{Handles, TreeHistory};
 
 /// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`; none of them ends.
 struct Doorman;
@@ -63,13 +64,18 @@ impl Gate for Doorman {
 pub(super) async fn edge(limits: Limits) -> AppState {
     let builder = SystemBuilder::new();
     let accounts = Accounts::handle(builder.address::<Accounts>());
+    let ledger = Ledger::handle(builder.address::<Ledger>());
+    let history = TreeHistory::default();
+    drop(ledger.ports(ground::Db::vacant(), std::sync::Arc::new(history.clone())));
     let ptys = Ptys::handle(builder.address::<Ptys>());
     let system = builder.start().await.expect("an empty tree");
+    history.begin(system.clone());
     system.ready().await;
     let drills = crate::drills::Drills::new(true, system.clone());
     let handles = Handles {
         system,
         accounts,
+        ledger,
         ptys,
         drills,
     };

@@ -1,5 +1,8 @@
 //! One change of state or level, told on one line: for `status --watch` in a pipe and for the end of `explain`.
 
+use std::time::Duration;
+
+use ground::Micros;
 use supervisor::{Level, State};
 
 use super::{
@@ -11,16 +14,52 @@ use super::{
     line::Line,
 };
 
+/// What is older than this is told with its date.
+const TODAY: Duration = Duration::from_hours(12);
+
+/// Events of the history, a line each, with a line between two runs of the daemon.
+pub(crate) fn history(events: &[Event], now: Micros, style: &Style) -> String {
+    let mut out = String::new();
+    let mut run = events.first().and_then(|event| event.run);
+    for event in events {
+        if let Some(begun) = event.run.filter(|begun| Some(*begun) != run) {
+            run = Some(begun);
+            let mut line = Line::default();
+            let at = span::moment(Micros(begun));
+            line.paint(Ink::Faint, format!("-- the daemon was started at {at} --"));
+            line.finish(style, &mut out);
+        }
+        let time = event.at.map(|at| match style.width {
+            Some(_) => time(at, now),
+            None => at.to_string(),
+        });
+        out.push_str(&told(event, time, style));
+    }
+    out
+}
+
+/// A moment as short as it can be told.
+pub(super) fn time(at: Micros, now: Micros) -> String {
+    if now.since(at) < TODAY {
+        span::time_of_day(at)
+    } else {
+        span::moment(at)
+    }
+}
+
 /// The line, with a line break at its end. It starts with the time (UTC) and the path, so that it can be searched; a pipe
 /// gets the whole date.
 pub(crate) fn draw(event: &Event, style: &Style) -> String {
+    let time = event.at.map(|at| match style.width {
+        Some(_) => span::time_of_day(at),
+        None => at.to_string(),
+    });
+    told(event, time, style)
+}
+
+fn told(event: &Event, time: Option<String>, style: &Style) -> String {
     let mut line = Line::default();
-    if let Some(at) = event.at {
-        let time = if style.width.is_some() {
-            span::time_of_day(at)
-        } else {
-            at.to_string()
-        };
+    if let Some(time) = time {
         line.paint(Ink::Faint, format!("{time}  "));
     }
     line.push(format!("{}  ", style.clean(&event.path)));

@@ -28,6 +28,10 @@ pub(crate) struct Subject<'a> {
     pub(crate) node: &'a Node,
     /// Its domain, where the node lies inside of one: what users lose is known there.
     pub(crate) domain: Option<&'a Node>,
+    /// The run that the daemon is in, where it is known.
+    pub(crate) run: Option<i64>,
+    /// What ended unasked last, here and below, oldest first.
+    pub(crate) ends: &'a [Event],
     /// Its last changes, oldest first.
     pub(crate) events: &'a [Event],
 }
@@ -59,13 +63,94 @@ pub(crate) fn draw(subject: Subject<'_>, now: Micros, style: &Style) -> String {
     possible(node, &mut text);
     below(node, &mut text);
     facts(node, now, &mut text);
-    if !subject.events.is_empty() {
-        text.heading("Last changes");
-        for event in subject.events {
-            change(event, now, &mut text);
-        }
-    }
+    history(
+        "Last ends",
+        subject.ends,
+        subject.run,
+        &mut text,
+        |event, text| {
+            end(event, now, text);
+        },
+    );
+    history(
+        "Last changes",
+        subject.events,
+        subject.run,
+        &mut text,
+        |event, text| {
+            change(event, now, text);
+        },
+    );
     text.out
+}
+
+/// Events under a heading; those from before the daemon was last started are told as such.
+fn history(
+    heading: &str,
+    events: &[Event],
+    run: Option<i64>,
+    text: &mut Prose<'_>,
+    tell: impl Fn(&Event, &mut Prose<'_>),
+) {
+    if events.is_empty() {
+        return;
+    }
+    text.heading(heading);
+    let is_earlier = |event: &Event| run.is_some() && event.run.is_some() && event.run != run;
+    let (earlier, present): (Vec<_>, Vec<_>) = events.iter().partition(|event| is_earlier(event));
+    if let Some(run) = run.filter(|_| !earlier.is_empty()) {
+        let started = span::moment(Micros(run));
+        text.paragraph(&format!("before the daemon was started at {started}:"));
+        for event in earlier {
+            tell(event, text);
+        }
+        let since = if present.is_empty() {
+            "since then: none"
+        } else {
+            "since then:"
+        };
+        text.paragraph(since);
+    }
+    for event in present {
+        tell(event, text);
+    }
+}
+
+/// One of the last ends: which node and how, and below it what is known of it.
+fn end(event: &Event, now: Micros, text: &mut Prose<'_>) {
+    let mut line = line::Line::default();
+    if let Some(at) = event.at {
+        line.paint(Ink::Faint, format!("{INDENT}{}  ", event::time(at, now)));
+    }
+    line.push(format!("{}  ", text.style.clean(&event.path)));
+    let kind = event.end.as_ref().and_then(|end| end.kind.as_deref());
+    let kind = kind.map(|kind| kind.replace('_', " "));
+    let kind = kind.unwrap_or_else(|| event.state.word().to_owned());
+    line.paint(Ink::of_level(event.level), text.style.clean(&kind));
+    line.finish(text.style, &mut text.out);
+    for remark in event::remarks(event)
+        .into_iter()
+        .chain(circumstances(event))
+    {
+        text.paragraph_at(&remark, 2);
+    }
+}
+
+/// What the node had in hand when it ended.
+fn circumstances(event: &Event) -> Option<String> {
+    let end = event.end.as_ref()?;
+    let words: Vec<String> = [
+        end.message_type
+            .as_ref()
+            .map(|name| format!("while it handled {name}")),
+        end.mailbox_depth
+            .map(|depth| format!("{depth} in the mailbox")),
+        end.location.as_ref().map(|place| format!("at {place}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// What the node itself says of impact or fallback, else its domain, else `nothing`.
@@ -318,15 +403,9 @@ fn possible(node: &Node, text: &mut Prose<'_>) {
 
 /// One of the last changes: what changed, and below it why.
 fn change(event: &Event, now: Micros, text: &mut Prose<'_>) {
-    const TODAY: Duration = Duration::from_hours(12);
     let mut line = line::Line::default();
     if let Some(at) = event.at {
-        let time = if now.since(at) < TODAY {
-            span::time_of_day(at)
-        } else {
-            span::moment(at)
-        };
-        line.paint(Ink::Faint, format!("{INDENT}{time}  "));
+        line.paint(Ink::Faint, format!("{INDENT}{}  ", event::time(at, now)));
     }
     event::changes(event, text.style, &mut line);
     line.finish(text.style, &mut text.out);

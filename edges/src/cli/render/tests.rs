@@ -144,6 +144,8 @@ fn explained(node: &Node, domain: Option<&Node>, events: &[Event], style: &Style
         Subject {
             node,
             domain,
+            run: None,
+            ends: &[],
             events,
         },
         now(),
@@ -194,6 +196,59 @@ fn change(more: Value) -> Event {
         event.extend(more);
     }
     read(event).unwrap()
+}
+
+/// Microseconds of a moment, as runs of the daemon are numbered.
+fn run(moment: &str) -> i64 {
+    moment.parse::<Micros>().unwrap().get()
+}
+
+#[test]
+fn ends_and_changes_from_before_the_last_start() {
+    let (before, present) = (
+        run("2026-01-30T09:00:00.000Z"),
+        run("2026-01-31T11:00:00.000Z"),
+    );
+    let ends = [
+        change(
+            json!({"id": 3, "at": "2026-01-30T10:00:00.000Z", "run": before, "state": "restarting", "action": "restart at once",
+            "end": {"kind": "panic", "incarnation": 2, "message_type": "open", "mailbox_depth": 3, "location": "src/writer.rs:12:5"}}),
+        ),
+        change(json!({"run": present})),
+    ];
+    let system = unwell();
+    let told = |run, ends: &[Event], events: &[Event]| {
+        let subject = Subject {
+            node: system.find("/store/writer").unwrap(),
+            domain: None,
+            run,
+            ends,
+            events,
+        };
+        let text = explain::draw(subject, now(), &style(80));
+        let from = text.find("\nLast").unwrap();
+        text.get(from..).unwrap().to_owned()
+    };
+    insta::assert_snapshot!(told(Some(present), &ends, &ends[..1]));
+    insta::assert_snapshot!(told(None, &ends, &[]));
+}
+
+#[test]
+fn the_history_tells_where_a_run_begins() {
+    let (before, present) = (
+        run("2026-01-30T09:00:00.000Z"),
+        run("2026-01-31T11:00:00.000Z"),
+    );
+    let gap = json!({"id": 4, "at": "2026-01-30T10:00:01.000Z", "run": before, "path": "/ledger", "change": "gap", "state": "running",
+        "previous_state": null, "level": "DEGRADED", "previous_level": null, "action": null, "lost": 7,
+        "cause": {"path": "/ledger", "code": "ledger.gap", "message": "7 event(s) were not kept"}});
+    let events = [
+        change(json!({"id": 3, "at": "2026-01-30T10:00:00.000Z", "run": before})),
+        change(gap),
+        change(json!({"run": present})),
+    ];
+    insta::assert_snapshot!(event::history(&events, now(), &style(110)));
+    insta::assert_snapshot!(event::history(&events, now(), &Style::PLAIN));
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl House {
             drills: crate::drills::Drills::new(false, system.clone()),
             system: system.clone(),
             accounts,
+            ledger: ledger::LedgerHandle::default(),
             ptys: ptys.clone(),
         };
         let about = About {
