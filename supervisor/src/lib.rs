@@ -6,6 +6,7 @@
 //! - What a domain writes: [`Domain`] and [`Manifest`] (`domain.rs`), [`Worker`] (`worker.rs`), [`Context`]
 //!   (`context.rs`), [`Policy`] (`spec.rs`), [`ChildSpec`] (`child_spec.rs`), [`Keyed`] (`keyed.rs`), [`Fault`] (`fault.rs`).
 //! - How it talks: [`Address`], [`Reply`], [`AskError`] (`address.rs`).
+//! - How it calls out: [`Dependency`], [`DependencyPolicy`], [`CallFault`] (`dependency/`).
 //! - What edges use: [`System`] (`system.rs`, `reading.rs`), [`NodeStatus`] and [`StatusEvent`] (`status.rs`).
 //! - The decisions, pure: `core/` (restart, order, stop) and `rollup.rs` (levels and causes).
 //! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs` and `model.rs` (what is
@@ -19,6 +20,7 @@ mod child_spec;
 mod clock;
 mod context;
 mod core;
+mod dependency;
 mod domain;
 mod end;
 mod fault;
@@ -48,6 +50,10 @@ pub use address::{
 pub use child_spec::ChildSpec;
 pub use clock::WallTime;
 pub use context::{Condition, Context};
+pub use dependency::{
+    Blame, BreakerState, CallError, CallFault, Dependency, DependencyPolicy, Disturbance, Forced,
+    Pass, Rates,
+};
 pub use domain::{Domain, DomainContext, Impact, Manifest, Need, Priority, Started, Strength};
 pub use fault::{Fault, FaultKind, Finding};
 pub use keyed::{Key, Keyed, OpenError};

@@ -7,6 +7,7 @@ use crate::board::{NodeFacts, StateChange};
 use crate::clock::WallTime;
 use crate::context::Condition;
 use crate::core::EndKind;
+use crate::dependency::Dependency;
 use crate::domain::{Need, Strength};
 use crate::end::End;
 use crate::history::History;
@@ -46,6 +47,8 @@ pub(crate) struct Node {
     end: Option<(End, WallTime)>,
     condition: Option<(Condition, WallTime)>,
     disabled_for: Option<String>,
+    /// What the node stands for, where it is one outside of the process.
+    pub(crate) dependency: Option<Dependency>,
     verdict: Shown,
 }
 
@@ -73,6 +76,7 @@ impl Node {
             end: None,
             condition: None,
             disabled_for: None,
+            dependency: None,
             verdict: Shown {
                 level: state.level(),
                 level_since: Some(now),
@@ -218,6 +222,13 @@ impl Model {
         node.disabled_for = Some(reason);
         self.nodes.insert(path, node);
         self.dirty = true;
+    }
+
+    /// Notes which dependency a node stands for.
+    pub(crate) fn attach(&mut self, path: &str, dependency: Dependency) {
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.dependency = Some(dependency);
+        }
     }
 
     pub(crate) fn remove(&mut self, path: &str) {
