@@ -191,10 +191,10 @@ impl Dependency {
         self.bump();
     }
 
-    /// Waits until the breaker is in that state. Cancel-safe.
-    pub async fn reached(&self, state: BreakerState) {
+    /// Waits until the breaker is not closed. Cancel-safe.
+    pub async fn away(&self) {
         let mut changes = self.inner.changed.subscribe();
-        while self.state() != state {
+        while self.state() == BreakerState::Closed {
             // The sender lives in `self`.
             drop(changes.changed().await);
         }
