@@ -282,6 +282,7 @@ mod tests {
     fn sources() -> Vec<String> {
         let others = [
             "supervisor/src/address.rs",
+            "supervisor/src/dependency/fault.rs",
             "supervisor/src/system.rs",
             "edges/src/drills.rs",
         ];

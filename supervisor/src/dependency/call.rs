@@ -114,7 +114,8 @@ impl Dependency {
     /// ([`with_deadline`](crate::with_deadline)), or the policy's `call_limit` where that is sooner; asks inside keep to
     /// the attempt's. `what` names the call in the log.
     ///
-    /// For calls that do no harm when they are made twice: one that got no answer in time is made again.
+    /// For calls that do no harm when they are made twice: one that got no answer in time is made again. The call keeps its
+    /// place among those under way during the pauses, so that waiting callers are bounded too.
     ///
     /// Cancel-safe: a dropped call gives its place back and counts as neither success nor failure.
     ///

@@ -41,12 +41,13 @@ impl ChildSpec {
         R: Future<Output = Result<(), E>> + Send + 'static,
         E: CallFault,
     {
-        let probed = dependency.clone();
+        let (probed, probe) = (dependency.clone(), Arc::new(probe));
         let seed = Seed {
             dependency: dependency.clone(),
             probe: Arc::new(move || {
-                let (dependency, probing) = (probed.clone(), probe());
-                Box::pin(async move { dependency.probe(probing).await })
+                let (dependency, probe) = (probed.clone(), Arc::clone(&probe));
+                // Called inside, where a panic of it is caught.
+                Box::pin(async move { dependency.probe(async move { probe().await }).await })
             }),
         };
         let launcher = DependencyLauncher {
@@ -143,11 +144,11 @@ impl Dependency {
                 }
                 (None, _) if book.is_suspected => soonest,
                 (None, _) => {
-                    let idle = policy.probe_every.map(|every| book.heard_at + every);
+                    // A probe that learned nothing is not repeated at once either.
+                    let last = book.heard_at.max(book.probed_at);
+                    let idle = policy.probe_every.map(|every| last + every);
                     // What was slow is so no longer when its calls are forgotten.
-                    let forgotten = book
-                        .was_slow
-                        .then(|| book.heard_at + policy.window + SOONEST);
+                    let forgotten = book.was_slow.then(|| last + policy.window + SOONEST);
                     idle.into_iter().chain(forgotten).min()?
                 }
             };

@@ -22,6 +22,8 @@ enum Trouble {
     Unknown,
     #[error("not now")]
     NotNow(Duration),
+    #[error("my own fault")]
+    Mine,
 }
 
 impl Fault for Trouble {
@@ -31,6 +33,7 @@ impl Fault for Trouble {
             Self::Nonsense => FaultKind::Upstream,
             Self::Unknown => FaultKind::NotFound,
             Self::NotNow(_) => FaultKind::Limited,
+            Self::Mine => FaultKind::Internal,
         }
     }
     fn code(&self) -> &'static str {
@@ -39,6 +42,7 @@ impl Fault for Trouble {
             Self::Nonsense => "lab.nonsense",
             Self::Unknown => "lab.unknown",
             Self::NotNow(_) => "lab.not_now",
+            Self::Mine => "lab.mine",
         }
     }
     fn outside(&self) -> String {
@@ -256,6 +260,10 @@ struct Outer;
 struct OuterPorts {
     dependency: Dependency,
     is_broken: Arc<AtomicBool>,
+    /// Probes fail by a fault of their own.
+    is_blind: Arc<AtomicBool>,
+    /// Probes panic before they have begun.
+    is_faulty: Arc<AtomicBool>,
     probes: Arc<AtomicU32>,
 }
 
@@ -293,12 +301,14 @@ impl Domain for Outer {
             let ports = ports.clone();
             move || {
                 ports.probes.fetch_add(1, Ordering::SeqCst);
+                assert!(!ports.is_faulty.load(Ordering::SeqCst), "told to");
                 let is_broken = ports.is_broken.load(Ordering::SeqCst);
+                let is_blind = ports.is_blind.load(Ordering::SeqCst);
                 async move {
-                    if is_broken {
-                        Err(Trouble::Gone)
-                    } else {
-                        Ok(())
+                    match (is_blind, is_broken) {
+                        (true, _) => Err(Trouble::Mine),
+                        (false, true) => Err(Trouble::Gone),
+                        (false, false) => Ok(()),
                     }
                 }
             }
@@ -320,6 +330,8 @@ async fn house(policy: DependencyPolicy) -> (System, OuterPorts) {
     let ports = OuterPorts {
         dependency: dependency(policy),
         is_broken: Arc::default(),
+        is_blind: Arc::default(),
+        is_faulty: Arc::default(),
         probes: Arc::default(),
     };
     let mut builder = SystemBuilder::new();
@@ -426,6 +438,51 @@ async fn what_a_probe_finds_needs_no_rates() {
         "{:?}",
         began.elapsed()
     );
+}
+
+/// Whatever the state, a probe that can tell nothing costs little and changes nothing.
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_learns_nothing_changes_nothing() {
+    let (system, ports) = house(DependencyPolicy {
+        probe_every: Some(Duration::from_secs(1)),
+        ..policy()
+    })
+    .await;
+    ports.is_blind.store(true, Ordering::SeqCst);
+    let count = || ports.probes.load(Ordering::SeqCst);
+    let before = count();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(
+        (8..=12).contains(&(count() - before)),
+        "{}",
+        count() - before
+    );
+    at(&system, Level::Normal, None).await;
+    ports.dependency.trip(&Trouble::Gone);
+    let before = count();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(
+        (20..=50).contains(&(count() - before)),
+        "{}",
+        count() - before
+    );
+    assert_eq!(ports.dependency.state(), BreakerState::HalfOpen);
+    let status = at(&system, Level::Critical, Some("lab.gone")).await;
+    assert_eq!(text(&status, "breaker"), "half_open");
+    ports.is_blind.store(false, Ordering::SeqCst);
+    at(&system, Level::Normal, None).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_panics_is_told_and_tried_again() {
+    let (system, ports) = house(policy()).await;
+    ports.is_faulty.store(true, Ordering::SeqCst);
+    ports.dependency.suspect();
+    let status = at(&system, Level::Critical, Some("dependency.probe_panicked")).await;
+    assert!(status.cause.unwrap().message.contains("told to"));
+    assert_eq!(status.restarts.count, 0);
+    ports.is_faulty.store(false, Ordering::SeqCst);
+    at(&system, Level::Normal, None).await;
 }
 
 #[tokio::test(start_paused = true)]
