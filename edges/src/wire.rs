@@ -58,6 +58,8 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let ports = store::Ports {
         db: db.clone(),
         data_dir: options.data_dir.clone(),
+        database: (settings.dependencies)
+            .dependency(store::DATABASE, |base| settings.store.dependency(base)),
     };
     house.add::<Store>(address, settings.store.clone(), ports);
 

@@ -109,28 +109,20 @@ impl Record {
         *lock(&self.killed_for) = Some(reason);
     }
 
-    /// The end, once ractor has told of it. `killed` is whether ractor reports a kill or a cancelled task, `failed` what it
-    /// reports as a failure; `in_hand` the message that was
-    /// being handled.
-    pub(crate) fn conclude(
-        &self,
-        killed: bool,
-        failed: Option<String>,
-        in_hand: Option<&str>,
-    ) -> End {
+    /// The end, once it was told. `failed` is what ractor reports as a failure (of a supervisor), `in_hand` the message that was
+    /// being handled. What ended without a word of its own was killed: by us, or from outside.
+    pub(crate) fn conclude(&self, failed: Option<String>, in_hand: Option<&str>) -> End {
         if let Some(end) = lock(&self.end).take() {
             return end;
         }
-        match (*lock(&self.killed_for), killed) {
-            (Some(reason), true) => End::killed(reason, in_hand),
-            (None, true) => End::new(
+        match (*lock(&self.killed_for), failed) {
+            (_, Some(message)) => End::new(EndKind::Failed, "actor.failed", message),
+            (Some(reason), None) => End::killed(reason, in_hand),
+            (None, None) => End::new(
                 EndKind::Cancelled,
                 "actor.cancelled",
                 "its task was cancelled from outside of the supervisor",
             ),
-            (_, false) => failed.map_or_else(End::normal, |message| {
-                End::new(EndKind::Failed, "actor.failed", message)
-            }),
         }
     }
 }

@@ -21,11 +21,10 @@ use crate::core::{
 };
 use crate::end::{End, Record};
 use crate::group_start::{GroupSource, plans_of};
-use crate::launch::{Call, Launcher, Live};
+use crate::launch::{Body, Call, Launcher, Live, Mailbox};
 use crate::level::{Level, State};
 use crate::panics::caught;
 use crate::spec::Strategy;
-use crate::status::NodeKind;
 
 /// What a supervisor is told.
 pub(crate) enum GroupMsg {
@@ -35,6 +34,8 @@ pub(crate) enum GroupMsg {
         incarnation: u64,
         up: bool,
     },
+    /// A worker has ended; its record tells how.
+    Ended { child: ChildId, incarnation: u64 },
     /// The wake-up for this time.
     Wake { at: Duration },
     /// An operator's order for the child of this name.
@@ -78,7 +79,7 @@ struct Slot {
     path: Arc<str>,
     launcher: Arc<dyn Launcher>,
     live: Option<(Live, u64)>,
-    last_end: Option<End>,
+    last_end: Option<Box<End>>,
     opener: Option<oneshot::Sender<Result<(), End>>>,
 }
 
@@ -151,7 +152,10 @@ impl GroupState {
             kind: spec.launcher.kind(),
             bears: spec.policy.bears,
             budget: spec.policy.budget.max,
-            cell: spec.launcher.cell(),
+            cell: spec
+                .launcher
+                .mailbox()
+                .map(|mailbox| Arc::clone(mailbox.cell())),
             manifest: spec.manifest,
         });
         self.names.insert(Arc::clone(&name), id);
@@ -228,13 +232,15 @@ impl GroupState {
         };
         match slot.launcher.launch(call).await {
             Ok(live) => {
-                self.actors.insert(live.actor.get_id(), child);
+                if let Some(actor) = live.body.actor() {
+                    self.actors.insert(actor, child);
+                }
                 slot.live = Some((live, incarnation));
                 None
             }
             Err(error) => {
                 let end = EndKind::FailedStart { permanent: false };
-                slot.last_end = Some(End::new(end, "actor.not_spawned", error));
+                slot.last_end = Some(Box::new(End::new(end, "actor.not_spawned", error)));
                 Some(Event::Ended {
                     child,
                     incarnation,
@@ -248,27 +254,29 @@ impl GroupState {
         let Some(slot) = self.slots.get(&child) else {
             return;
         };
-        slot.launcher.close(Down::default());
         let Some((live, _)) = &slot.live else {
             return;
         };
-        match &live.control {
+        match (&live.body, slot.launcher.mailbox()) {
             // Fails only for a group that has already ended, whose event is then under way.
-            Some(group) => drop(group.send_message(GroupMsg::Shutdown)),
-            None if drain => slot.launcher.drain(),
-            None => slot.launcher.stop(),
+            (Body::Group(group), _) => drop(group.send_message(GroupMsg::Shutdown)),
+            (Body::Task(_), Some(mailbox)) if drain => mailbox.drain(),
+            (Body::Task(_), Some(mailbox)) => mailbox.stop(),
+            (Body::Task(_), None) => {}
         }
     }
 
     fn kill_child(&mut self, child: ChildId, reason: KillReason) {
         if let Some(slot) = self.slots.get(&child) {
-            slot.launcher.close(Down::default());
+            if let Some(mailbox) = slot.launcher.mailbox() {
+                mailbox.close(Down::default());
+            }
             if reason == KillReason::StopLimit {
                 tracing::warn!(path = %slot.path, "did not stop within its limit: killed");
             }
             if let Some((live, _)) = &slot.live {
                 live.record.set_killed_for(reason);
-                live.actor.kill();
+                live.body.kill();
             }
         }
     }
@@ -280,15 +288,18 @@ impl GroupState {
         let wait = view.next.map(|at| at.saturating_sub(now));
         if view.state != State::Running {
             // One that is asked to end has been closed, and may still have to serve what it admitted.
-            slot.launcher.close(Down {
-                level: Level::Offline,
-                retry_at: view.next.map(|at| self.epoch.instant(at)),
-            });
-            if matches!(
+            let has_no_next = matches!(
                 view.state,
                 State::Stopped | State::Quarantined | State::Waiting
-            ) {
-                slot.launcher.dismiss();
+            );
+            if let Some(mailbox) = slot.launcher.mailbox() {
+                mailbox.close(Down {
+                    level: Level::Offline,
+                    retry_at: view.next.map(|at| self.epoch.instant(at)),
+                });
+                if has_no_next {
+                    mailbox.dismiss();
+                }
             }
         } else if let Some(opener) = slot.opener.take() {
             // The opener may have gone; then nobody waits.
@@ -309,43 +320,47 @@ impl GroupState {
             self.launch.board.remove(&slot.path);
             slot.launcher.removed();
             if let Some(opener) = slot.opener {
-                let end = slot.last_end.unwrap_or_else(End::normal);
+                let end = slot.last_end.map_or_else(End::normal, |end| *end);
                 drop(opener.send(Err(end)));
             }
+        }
+    }
+
+    /// ractor tells that a supervisor below this one has ended.
+    async fn group_ended(
+        &mut self,
+        myself: &ActorRef<GroupMsg>,
+        actor: ActorId,
+        failed: Option<String>,
+    ) {
+        let Some(child) = self.actors.remove(&actor) else {
+            return;
+        };
+        let live = self.slots.get(&child).and_then(|slot| slot.live.as_ref());
+        if let Some(incarnation) = live
+            .filter(|(live, _)| live.body.actor() == Some(actor))
+            .map(|(_, incarnation)| *incarnation)
+        {
+            self.child_ended(myself, child, incarnation, failed).await;
         }
     }
 
     async fn child_ended(
         &mut self,
         myself: &ActorRef<GroupMsg>,
-        actor: ActorId,
-        killed: bool,
+        child: ChildId,
+        incarnation: u64,
         failed: Option<String>,
     ) {
-        let Some(child) = self.actors.remove(&actor) else {
-            return;
-        };
+        let is_stopping = self.core.is_stopping_child(child);
         let Some(slot) = self.slots.get_mut(&child) else {
             return;
         };
-        let Some((live, incarnation)) = slot.live.take_if(|(live, _)| live.actor.get_id() == actor)
-        else {
+        let Some((live, _)) = slot.live.take_if(|(_, its)| *its == incarnation) else {
             return;
         };
-        let cell = slot.launcher.cell();
-        let in_hand = cell.as_ref().and_then(|cell| cell.in_hand());
-        let in_hand = in_hand.map(|hand| hand.message);
-        let mut end = live.record.conclude(killed, failed, in_hand);
-        end.incarnation = incarnation;
-        if let Some(cell) = cell {
-            if end.message_type.is_none() {
-                end.message_type = in_hand;
-                end.mailbox_depth = cell.mailbox().depth;
-            }
-            cell.done();
-        }
-        slot.launcher.ended();
-        if end.kind == EndKind::Killed && self.core.is_stopping_child(child) {
+        let end = end_of(&live, slot.launcher.mailbox(), incarnation, failed);
+        if end.kind == EndKind::Killed && is_stopping {
             self.launch.board.note_killed(&slot.path);
         }
         let kind = end.kind;
@@ -353,10 +368,10 @@ impl GroupState {
             tracing::warn!(path = %slot.path, code = %end.code, reason = %end.message, "ended");
         }
         self.launch.board.ended(&slot.path, &end);
-        if slot.launcher.kind() != NodeKind::Actor {
+        if matches!(live.body, Body::Group(_)) {
             self.launch.board.remove_below(&slot.path);
         }
-        slot.last_end = Some(end);
+        slot.last_end = Some(Box::new(end));
         let event = Event::Ended {
             child,
             incarnation,
@@ -452,9 +467,9 @@ impl GroupState {
             self.kill_child(child, KillReason::Drill);
             return live;
         }
-        self.slots
-            .get(&child)
-            .is_some_and(|slot| slot.launcher.inject(injection))
+        let slot = self.slots.get(&child);
+        let mailbox = slot.and_then(|slot| slot.launcher.mailbox());
+        mailbox.is_some_and(|mailbox| mailbox.inject(injection))
     }
 
     async fn serve(&mut self, myself: &ActorRef<GroupMsg>, msg: GroupMsg) {
@@ -470,6 +485,9 @@ impl GroupState {
                     up,
                 };
                 self.handle_event(myself, event).await;
+            }
+            GroupMsg::Ended { child, incarnation } => {
+                self.child_ended(myself, child, incarnation, None).await;
             }
             // A wake-up that an earlier one replaced is nobody's.
             GroupMsg::Wake { at } if self.wake_at != Some(at) => {}
@@ -542,17 +560,15 @@ impl Actor for Group {
         event: SupervisionEvent,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
-        let (actor, killed, failed) = match event {
-            SupervisionEvent::ActorTerminated(actor, left, reason) => {
+        let (actor, failed) = match event {
+            SupervisionEvent::ActorTerminated(actor, left, _) => {
                 drop(left);
-                let reason = reason.as_deref();
-                let killed = matches!(reason, Some("killed" | "actor_task_cancelled"));
-                (actor, killed, None)
+                (actor, None)
             }
-            SupervisionEvent::ActorFailed(actor, error) => (actor, false, Some(error.to_string())),
+            SupervisionEvent::ActorFailed(actor, error) => (actor, Some(error.to_string())),
             _ => return Ok(()),
         };
-        let noted = state.child_ended(&myself, actor.get_id(), killed, failed);
+        let noted = state.group_ended(&myself, actor.get_id(), failed);
         if let Err(panic) = caught(noted).await {
             tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
         }
@@ -564,9 +580,35 @@ impl Actor for Group {
         _myself: ActorRef<GroupMsg>,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
+        state.launch.record.set_end(End::normal());
         state.launch.board.unregister_group(&state.launch.path);
         Ok(())
     }
+}
+
+/// How an incarnation ended, with its circumstances; what it left in its mailbox is seen to.
+fn end_of(
+    live: &Live,
+    mailbox: Option<&dyn Mailbox>,
+    incarnation: u64,
+    failed: Option<String>,
+) -> End {
+    let cell = mailbox.map(Mailbox::cell);
+    let in_hand = cell.and_then(|cell| cell.in_hand());
+    let in_hand = in_hand.map(|hand| hand.message);
+    let mut end = live.record.conclude(failed, in_hand);
+    end.incarnation = incarnation;
+    if let Some(cell) = cell {
+        if end.message_type.is_none() {
+            end.message_type = in_hand;
+            end.mailbox_depth = cell.mailbox().depth;
+        }
+        cell.done();
+    }
+    if let Some(mailbox) = mailbox {
+        mailbox.ended();
+    }
+    end
 }
 
 /// The path of a child.

@@ -6,14 +6,12 @@ use std::sync::Arc;
 
 use ractor::Actor;
 
-use crate::address::{Down, Injection};
-use crate::cell::NodeCell;
 use crate::child_spec::ChildSpec;
 use crate::core::{ChildId, ChildPlan, EndKind, Order};
 use crate::domain::Strength;
 use crate::end::{End, Record};
 use crate::group::{Group, GroupLaunch, Parent};
-use crate::launch::{Call, Launcher, Launching, Live};
+use crate::launch::{Body, Call, Launcher, Launching, Live};
 use crate::shell::chain_of;
 use crate::spec::Strategy;
 use crate::status::NodeKind;
@@ -119,10 +117,6 @@ impl Launcher for GroupLauncher {
         self.kind
     }
 
-    fn cell(&self) -> Option<Arc<NodeCell>> {
-        None
-    }
-
     fn launch(&self, call: Call) -> Launching {
         let record = Arc::new(Record::default());
         let launch = GroupLaunch {
@@ -146,21 +140,9 @@ impl Launcher for GroupLauncher {
                 hook(group.clone());
             }
             Ok(Live {
-                actor: group.get_cell(),
+                body: Body::Group(group),
                 record,
-                control: Some(group),
             })
         })
-    }
-
-    fn close(&self, _down: Down) {}
-
-    /// A group is told by its own message.
-    fn drain(&self) {}
-
-    fn stop(&self) {}
-
-    fn inject(&self, _injection: Injection) -> bool {
-        false
     }
 }

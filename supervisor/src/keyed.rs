@@ -10,15 +10,14 @@ use dashmap::mapref::entry::Entry;
 use ractor::ActorRef;
 use tokio::sync::oneshot;
 
-use crate::address::{Address, Down, Injection};
-use crate::cell::NodeCell;
+use crate::address::Address;
 use crate::child_spec::ChildSpec;
 use crate::core::Order;
 use crate::end::End;
 use crate::fault::{Fault, FaultKind};
 use crate::group::{GroupMsg, join};
 use crate::group_start::{GroupLauncher, GroupSource};
-use crate::launch::{Call, Launcher, Launching, WorkerLauncher};
+use crate::launch::{Call, Launcher, Launching, Mailbox, WorkerLauncher};
 use crate::spec::{Policy, Strategy};
 use crate::status::NodeKind;
 use crate::worker::Worker;
@@ -285,40 +284,12 @@ impl<K: Key, W: Worker> Launcher for KeyedLauncher<K, W> {
         self.worker.kind()
     }
 
-    fn cell(&self) -> Option<Arc<NodeCell>> {
-        self.worker.cell()
-    }
-
     fn launch(&self, call: Call) -> Launching {
         self.worker.launch(call)
     }
 
-    fn close(&self, down: Down) {
-        self.worker.close(down);
-    }
-
-    fn dismiss(&self) {
-        self.worker.dismiss();
-    }
-
-    fn drain(&self) {
-        self.worker.drain();
-    }
-
-    fn stop(&self) {
-        self.worker.stop();
-    }
-
-    fn ended(&self) {
-        self.worker.ended();
-    }
-
-    fn flood(&self, spare: u32) -> u32 {
-        self.worker.flood(spare)
-    }
-
-    fn inject(&self, injection: Injection) -> bool {
-        self.worker.inject(injection)
+    fn mailbox(&self) -> Option<&dyn Mailbox> {
+        self.worker.mailbox()
     }
 
     fn removed(&self) {

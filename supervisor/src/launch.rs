@@ -1,11 +1,11 @@
 //! Launchers: how a supervisor brings one child to life, whatever it is.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorRef};
+use ractor::{ActorId, ActorRef};
 
 use crate::address::{Address, Down, Injection};
 use crate::board::Board;
@@ -13,8 +13,9 @@ use crate::cell::NodeCell;
 use crate::core::ChildId;
 use crate::end::Record;
 use crate::group::GroupMsg;
-use crate::shell::{Launch, Shell};
+use crate::shell::{self, Launch};
 use crate::status::NodeKind;
+use crate::task::OwnedTask;
 use crate::worker::Worker;
 
 /// Everything that a launch needs to know.
@@ -28,10 +29,34 @@ pub(crate) struct Call {
 
 /// A live incarnation in the hands of its supervisor.
 pub(crate) struct Live {
-    pub(crate) actor: ActorCell,
+    pub(crate) body: Body,
     pub(crate) record: Arc<Record>,
-    /// Set for groups: they stop their children before themselves.
-    pub(crate) control: Option<ActorRef<GroupMsg>>,
+}
+
+/// What lives.
+pub(crate) enum Body {
+    /// A worker's task. It ends with its supervisor, which owns it.
+    Task(OwnedTask),
+    /// A supervisor: it stops its children before itself.
+    Group(ActorRef<GroupMsg>),
+}
+
+impl Body {
+    /// Ends it at its next await.
+    pub(crate) fn kill(&self) {
+        match self {
+            Self::Task(task) => task.abort(),
+            Self::Group(group) => group.kill(),
+        }
+    }
+
+    /// The id by which ractor tells of its end; workers tell of theirs themselves.
+    pub(crate) fn actor(&self) -> Option<ActorId> {
+        match self {
+            Self::Task(_) => None,
+            Self::Group(group) => Some(group.get_id()),
+        }
+    }
 }
 
 pub(crate) type Launching = Pin<Box<dyn Future<Output = Result<Live, String>> + Send>>;
@@ -39,26 +64,32 @@ pub(crate) type Launching = Pin<Box<dyn Future<Output = Result<Live, String>> + 
 /// Brings incarnations of one child to life.
 pub(crate) trait Launcher: Send + Sync {
     fn kind(&self) -> NodeKind;
-    fn cell(&self) -> Option<Arc<NodeCell>>;
     /// Returns at once: a slow start runs inside the child.
     fn launch(&self, call: Call) -> Launching;
+    /// The mailbox of a worker; a group has none.
+    fn mailbox(&self) -> Option<&dyn Mailbox> {
+        None
+    }
+    /// The child is gone for good.
+    fn removed(&self) {}
+}
+
+/// What a supervisor does to the mailbox of a worker.
+pub(crate) trait Mailbox {
+    fn cell(&self) -> &Arc<NodeCell>;
     /// From now on callers hear that it is down; what was admitted stays.
     fn close(&self, down: Down);
     /// There is no next incarnation for now: what was admitted is dismissed.
-    fn dismiss(&self) {}
+    fn dismiss(&self);
     /// Lets the live incarnation end when it has served what was admitted.
     fn drain(&self);
     /// Lets the live incarnation end after what it has in hand.
     fn stop(&self);
     /// The incarnation has ended, however: what does not survive is dismissed.
-    fn ended(&self) {}
+    fn ended(&self);
     fn inject(&self, injection: Injection) -> bool;
     /// Fills the mailbox but for `spare` places; tells how many requests that took.
-    fn flood(&self, _spare: u32) -> u32 {
-        0
-    }
-    /// The child is gone for good.
-    fn removed(&self) {}
+    fn flood(&self, spare: u32) -> u32;
 }
 
 /// Launches a worker.
@@ -73,33 +104,30 @@ impl<W: Worker> Launcher for WorkerLauncher<W> {
         NodeKind::Actor
     }
 
-    fn cell(&self) -> Option<Arc<NodeCell>> {
-        Some(Arc::clone(self.address.cell()))
-    }
-
     fn launch(&self, call: Call) -> Launching {
         let record = Arc::new(Record::default());
-        let launch = Launch::<W> {
+        let task = shell::spawn::<W>(Launch {
             seed: self.seed.clone(),
             address: self.address.clone(),
             child: call.child,
             incarnation: call.incarnation,
             handler_limit: self.handler_limit,
             record: Arc::clone(&record),
-            group: call.group.clone(),
+            group: call.group,
             board: call.board,
-        };
-        Box::pin(async move {
-            let supervisor = call.group.get_cell();
-            let (actor, _task) = Actor::spawn_linked(None, Shell::<W>::new(), launch, supervisor)
-                .await
-                .map_err(|error| error.to_string())?;
-            Ok(Live {
-                actor: actor.get_cell(),
-                record,
-                control: None,
-            })
-        })
+        });
+        let body = Body::Task(task);
+        Box::pin(ready(Ok(Live { body, record })))
+    }
+
+    fn mailbox(&self) -> Option<&dyn Mailbox> {
+        Some(self)
+    }
+}
+
+impl<W: Worker> Mailbox for WorkerLauncher<W> {
+    fn cell(&self) -> &Arc<NodeCell> {
+        self.address.cell()
     }
 
     fn close(&self, down: Down) {
@@ -122,11 +150,11 @@ impl<W: Worker> Launcher for WorkerLauncher<W> {
         self.address.ended::<W>(None);
     }
 
-    fn flood(&self, spare: u32) -> u32 {
-        self.address.flood(spare)
-    }
-
     fn inject(&self, injection: Injection) -> bool {
         self.address.inject(injection)
+    }
+
+    fn flood(&self, spare: u32) -> u32 {
+        self.address.flood(spare)
     }
 }

@@ -6,6 +6,7 @@
 //! - What a domain writes: [`Domain`] and [`Manifest`] (`domain.rs`), [`Worker`] (`worker.rs`), [`Context`]
 //!   (`context.rs`), [`Policy`] (`spec.rs`), [`ChildSpec`] (`child_spec.rs`), [`Keyed`] (`keyed.rs`), [`Fault`] (`fault.rs`).
 //! - How it talks: [`Address`], [`Reply`] (`address.rs`), [`AskError`] (`ask_error.rs`), the bounded queue behind them (`slot.rs`).
+//! - How it calls out: [`Dependency`], [`DependencyPolicy`], [`CallFault`] (`dependency/`).
 //! - What edges use: [`System`] (`system.rs`, `reading.rs`), [`NodeStatus`] and [`StatusEvent`] (`status.rs`).
 //! - The decisions, pure: `core/` (restart, order, stop) and `rollup.rs` (levels and causes).
 //! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs`, `model.rs` and
@@ -22,6 +23,7 @@ mod child_spec;
 mod clock;
 mod context;
 mod core;
+mod dependency;
 mod domain;
 mod end;
 mod fault;
@@ -58,6 +60,10 @@ pub use ask_error::AskError;
 pub use child_spec::ChildSpec;
 pub use clock::WallTime;
 pub use context::{Condition, Context};
+pub use dependency::{
+    Blame, BreakerState, CallError, CallFault, Dependency, DependencyPolicy, Disturbance, Forced,
+    Pass, Rates,
+};
 pub use domain::{Domain, DomainContext, Impact, Manifest, Need, Priority, Started, Strength};
 pub use fault::{Fault, FaultKind, Finding};
 pub use keyed::{Key, Keyed, OpenError};

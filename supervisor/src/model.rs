@@ -8,6 +8,7 @@ use crate::cell::NodeCell;
 use crate::clock::WallTime;
 use crate::context::Condition;
 use crate::core::EndKind;
+use crate::dependency::Dependency;
 use crate::domain::Strength;
 use crate::end::End;
 use crate::history::History;
@@ -123,6 +124,13 @@ impl Model {
         let mut node = Node::new(facts, State::Disabled, WallTime::now());
         node.disabled_for = Some(reason);
         self.insert(node);
+    }
+
+    /// Notes which dependency a node stands for.
+    pub(crate) fn attach(&mut self, path: &str, dependency: Dependency) {
+        if let Some(node) = self.nodes.get_mut(path) {
+            node.dependency = Some(dependency);
+        }
     }
 
     pub(crate) fn remove(&mut self, path: &str) {

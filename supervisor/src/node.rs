@@ -4,6 +4,7 @@ use crate::board::NodeFacts;
 use crate::clock::WallTime;
 use crate::context::Condition;
 use crate::core::EndKind;
+use crate::dependency::Dependency;
 use crate::end::End;
 use crate::level::{Level, State};
 use crate::rollup::Standing;
@@ -49,6 +50,8 @@ pub(crate) struct Node {
     pub(crate) alarms: Vec<(Condition, WallTime)>,
     pub(crate) condition: Option<Box<(Condition, WallTime)>>,
     pub(crate) disabled_for: Option<String>,
+    /// What the node stands for, where it is one outside of the process.
+    pub(crate) dependency: Option<Dependency>,
     pub(crate) level: Level,
     pub(crate) level_since: WallTime,
     /// What more the last roll-up found; `None` at NORMAL.
@@ -81,6 +84,7 @@ impl Node {
             alarms: Vec::new(),
             condition: None,
             disabled_for: None,
+            dependency: None,
             level: state.level(),
             level_since: now,
             shown: None,

@@ -2,6 +2,7 @@
 
 use tokio::sync::watch;
 
+use crate::dependency::Dependency;
 use crate::domain::Manifest;
 use crate::level::{Level, State};
 use crate::model::{Model, is_below, parent_of};
@@ -186,8 +187,11 @@ fn status_of(model: &Model, path: &str, depth: usize) -> Option<NodeStatus> {
 fn own_status(node: &Node) -> NodeStatus {
     let shown = node.shown.as_deref().cloned().unwrap_or_default();
     let cell = node.facts.cell.as_ref();
+    let dependency = node.dependency.as_ref();
     let mut detail = cell.map(|cell| cell.details()).unwrap_or_default();
-    if let Some(cell) = cell {
+    if let Some(dependency) = dependency {
+        detail.extend(dependency.details());
+    } else if let Some(cell) = cell {
         detail.insert(
             "replies".to_owned(),
             Detail::Int(i64::try_from(cell.replies()).unwrap_or(i64::MAX)),
@@ -213,8 +217,13 @@ fn own_status(node: &Node) -> NodeStatus {
         impact: shown.impact,
         fallback: shown.fallback,
         restarts: node.restarts.clone(),
-        mailbox: cell.map(|cell| cell.mailbox()),
-        latency_ms: cell.and_then(|cell| cell.latency()),
+        mailbox: dependency
+            .map(Dependency::calls)
+            .or_else(|| cell.map(|cell| cell.mailbox())),
+        latency_ms: match dependency {
+            Some(dependency) => dependency.latency(),
+            None => cell.and_then(|cell| cell.latency()),
+        },
         detail,
         children: Vec::new(),
     }

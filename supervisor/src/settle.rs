@@ -181,7 +181,6 @@ impl Model {
 /// What a node says of itself, for the roll-up; indices are places in `paths`.
 fn input_of(node: &Node, own: &Own, paths: &[Arc<str>]) -> Input {
     let index_of = |path: &str| paths.binary_search_by(|other| (**other).cmp(path)).ok();
-    let points_at = node.worst_said().and_then(|(said, _)| said.root.as_deref());
     let domain =
         |need: &Need| index_of(&format!("/{}", need.domain)).map(|index| (index, need.strength));
     let needs = node.facts.manifest.map_or(&[][..], |facts| facts.needs);

@@ -1,15 +1,15 @@
-//! The ractor actor around a worker: opens and closes the address, serves what it admits, tells how it ended.
+//! The task around a worker: opens and closes the address, serves what it admits, tells how it ended.
 //!
-//! The loop over the mailbox runs inside the actor's `post_start`. ractor gives the task, the link to the supervisor, the kill
-//! that interrupts any await, and the event of the end; its own queue carries nothing, since it has no bound and is lost with
-//! the actor.
+//! A worker is a task of its supervisor and not an actor of ractor: its mailbox is the slot of its address, so ractor's four
+//! channels would be dead weight, two thirds of what an idle child costs. What ractor gives to supervisors it has all the same: an
+//! owner with whom it ends, a kill at its next await, and an event of its end that nothing can keep from being sent.
 
-use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::ActorRef;
 use tokio::time::Instant;
 
 use crate::address::{Address, Injection, Load};
@@ -23,6 +23,7 @@ use crate::guard::{Fallen, Onlooker, STUCK_AFTER, guarded};
 use crate::level::Level;
 use crate::panics::caught_as;
 use crate::slot::Next;
+use crate::task::{self, OwnedTask};
 use crate::worker::{StartError, Worker};
 
 /// How long one request of a drill's flood keeps the actor.
@@ -43,18 +44,46 @@ pub(crate) struct Launch<W: Worker> {
     pub(crate) board: Board,
 }
 
-pub(crate) struct Shell<W>(PhantomData<fn() -> W>);
+/// Brings an incarnation to life. Dropping the task kills it.
+pub(crate) fn spawn<W: Worker>(launch: Launch<W>) -> OwnedTask {
+    // Captured first and so dropped last: nothing of the incarnation is left when its end is told.
+    let farewell = Farewell {
+        group: launch.group.clone(),
+        child: launch.child,
+        incarnation: launch.incarnation,
+        record: Arc::clone(&launch.record),
+    };
+    task::spawn(async move {
+        let _farewell = farewell;
+        ShellState::new(launch).live().await;
+    })
+}
 
-impl<W> Shell<W> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
+/// Tells the supervisor that the incarnation has ended, however it did: also by a kill, and when it was never polled.
+struct Farewell {
+    group: ActorRef<GroupMsg>,
+    child: ChildId,
+    incarnation: u64,
+    record: Arc<Record>,
+}
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let text = "the supervisor's own code around it panicked";
+            self.record
+                .set_end(End::new(EndKind::Panicked, "actor.panicked", text));
+        }
+        let ended = GroupMsg::Ended {
+            child: self.child,
+            incarnation: self.incarnation,
+        };
+        // A supervisor that has ended needs no telling.
+        drop(self.group.send_message(ended));
     }
 }
 
-/// Nothing is sent to a worker's actor: its requests wait in the slot of its address.
-pub(crate) enum NoMessage {}
-
-pub(crate) struct ShellState<W: Worker> {
+struct ShellState<W: Worker> {
     seed: Option<W::Seed>,
     worker: Option<W>,
     cx: Context<W::Msg>,
@@ -104,8 +133,42 @@ impl Onlooker for Watcher<'_> {
 }
 
 impl<W: Worker> ShellState<W> {
+    fn new(launch: Launch<W>) -> Self {
+        /// Names incarnations, of whatever child.
+        static OWNERS: AtomicU64 = AtomicU64::new(1);
+        let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
+        launch.address.claim::<W>(owner);
+        let address = launch.address.clone();
+        Self {
+            seed: Some(launch.seed),
+            worker: None,
+            cx: Context::new(address, launch.board.clone(), launch.incarnation),
+            address: launch.address,
+            owner,
+            handler_limit: launch.handler_limit,
+            record: launch.record,
+            group: launch.group,
+            child: launch.child,
+            incarnation: launch.incarnation,
+            board: launch.board,
+        }
+    }
+
+    /// The whole life of the worker.
+    async fn live(mut self) {
+        if let Err(end) = self.start().await {
+            return self.fail(end);
+        }
+        self.address.open(self.owner);
+        self.tell_ready();
+        match self.serve_all().await {
+            Ok(()) => self.stop().await,
+            Err(end) => self.fail(end),
+        }
+    }
+
     /// Ends this incarnation by a fault: nothing of it outlives the event that tells of it.
-    fn fail(&mut self, end: End) -> ActorProcessingErr {
+    fn fail(&mut self, end: End) {
         self.address.close_own(self.owner);
         self.cx.abort_tasks();
         let worker = self.worker.take();
@@ -113,8 +176,6 @@ impl<W: Worker> ShellState<W> {
             tracing::warn!(path = self.address.path(), "panicked while it was dropped");
         }
         self.record.set_end(end);
-        // The supervisor reads the record; ractor only carries the fact.
-        Box::new(Ended)
     }
 
     async fn start(&mut self) -> Result<(), End> {
@@ -230,64 +291,6 @@ impl<W: Worker> ShellState<W> {
         };
         // A supervisor that has ended takes this actor down anyway.
         drop(self.group.send_message(ready));
-    }
-}
-
-/// Stands for the end in the record.
-#[derive(Debug, thiserror::Error)]
-#[error("ended by a fault")]
-struct Ended;
-
-impl<W: Worker> Actor for Shell<W> {
-    type Msg = NoMessage;
-    type State = ShellState<W>;
-    type Arguments = Launch<W>;
-
-    /// Only stores what is needed: a slow start here would hold up the supervisor, and its failure would raise no event.
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        launch: Self::Arguments,
-    ) -> Result<Self::State, ActorProcessingErr> {
-        let owner = myself.get_id().pid();
-        launch.address.claim::<W>(owner);
-        let cx = Context::new(
-            launch.address.clone(),
-            launch.board.clone(),
-            launch.incarnation,
-        );
-        Ok(ShellState {
-            seed: Some(launch.seed),
-            worker: None,
-            cx,
-            address: launch.address,
-            owner,
-            handler_limit: launch.handler_limit,
-            record: launch.record,
-            group: launch.group,
-            child: launch.child,
-            incarnation: launch.incarnation,
-            board: launch.board,
-        })
-    }
-
-    /// The whole life of the worker.
-    async fn post_start(
-        &self,
-        myself: ActorRef<Self::Msg>,
-        state: &mut Self::State,
-    ) -> Result<(), ActorProcessingErr> {
-        if let Err(end) = state.start().await {
-            return Err(state.fail(end));
-        }
-        state.address.open(state.owner);
-        state.tell_ready();
-        if let Err(end) = state.serve_all().await {
-            return Err(state.fail(end));
-        }
-        state.stop().await;
-        myself.stop(None);
-        Ok(())
     }
 }
 

@@ -101,13 +101,16 @@ pub enum ActError {
     /// The node is disabled by configuration.
     #[error("{0} is disabled by configuration")]
     Disabled(String),
+    /// The node is no external dependency.
+    #[error("{0} is no external dependency")]
+    NoDependency(String),
 }
 
 impl Fault for ActError {
     fn kind(&self) -> FaultKind {
         match self {
             Self::Unknown(_) => FaultKind::NotFound,
-            Self::Root | Self::Disabled(_) => FaultKind::Conflict,
+            Self::Root | Self::Disabled(_) | Self::NoDependency(_) => FaultKind::Conflict,
             Self::Down(_) | Self::Stopping => FaultKind::Unavailable,
         }
     }
@@ -119,6 +122,7 @@ impl Fault for ActError {
             Self::Down(_) => "supervisor.down",
             Self::Stopping => "supervisor.stopping",
             Self::Disabled(_) => "supervisor.disabled",
+            Self::NoDependency(_) => "supervisor.no_dependency",
         }
     }
 
@@ -130,6 +134,9 @@ impl Fault for ActError {
             Self::Stopping => "the daemon is stopping".to_owned(),
             Self::Disabled(path) => {
                 format!("{path} is disabled by configuration; enable it there and restart")
+            }
+            Self::NoDependency(path) => {
+                format!("{path} is no external dependency; the status tells which nodes are")
             }
         }
     }
@@ -358,7 +365,7 @@ impl System {
         }
     }
 
-    fn note_operator(&self, path: &str, what: &str) -> u64 {
+    pub(crate) fn note_operator(&self, path: &str, what: &str) -> u64 {
         self.inner.board.with(|model| {
             let now = crate::clock::WallTime::now();
             let (state, level) = model

@@ -163,6 +163,8 @@ async fn a_database_server_lost_and_back() {
             lost["cause"]["code"].is_string() && lost["impact"].is_string(),
             "{lost:#}"
         );
+        assert_eq!(lost["cause"]["path"], "/store/database", "{lost:#}");
+        told_as_a_dependency(&daemon).await;
         // What is open goes on, what needs no database works, and what does is refused at once, with a time to come back.
         say(&mut terminal, &format!("without-a-database-{round}")).await;
         let fresh = open(&daemon.local(), &shell()).await;
@@ -198,6 +200,21 @@ async fn a_database_server_lost_and_back() {
     }
     say(&mut terminal, "all-the-same-shell").await;
     daemon.stop().await;
+}
+
+/// The node of a lost database tells its breaker's state and its last error, and `explain` what it is.
+async fn told_as_a_dependency(daemon: &kit::Daemon) {
+    let node = status(daemon, "/store/database").await;
+    assert_eq!(node["kind"], "dependency");
+    let breaker = &node["detail"]["breaker"];
+    assert!(breaker == "open" || breaker == "half_open", "{node:#}");
+    assert!(node["detail"]["last_error"].is_string(), "{node:#}");
+    let told = daemon
+        .cli(&["explain", "/store/database"])
+        .await
+        .expect(0)
+        .stdout;
+    assert!(told.contains("outside of this process"), "{told}");
 }
 
 #[tokio::test]

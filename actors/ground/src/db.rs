@@ -63,7 +63,7 @@ macro_rules! reading {
         };
         timeout(backend.read_limit, reading)
             .await
-            .unwrap_or(Err(DbError::Deadline))
+            .unwrap_or_else(|_| Err($db.overdue()))
     }};
 }
 
@@ -75,7 +75,7 @@ struct Slot {
     backend: ArcSwapOption<Backend>,
     /// When callers should come back while there is no backend, in milliseconds.
     retry_after_ms: AtomicU64,
-    /// Rung when a statement met a broken connection.
+    /// Rung when a statement met a broken connection, or ran out of time.
     suspicion: Notify,
 }
 
@@ -224,7 +224,7 @@ impl Db {
             })
     }
 
-    /// Waits until a statement meets a broken connection: reason to look at the database now rather than later.
+    /// Waits until a statement meets a broken connection or runs out of time: reason to look at the database now rather than later.
     pub async fn suspected(&self) {
         self.0.suspicion.notified().await;
     }
@@ -233,6 +233,12 @@ impl Db {
         if conn.fault().is_some() {
             self.0.suspicion.notify_one();
         }
+    }
+
+    /// The error of a statement whose time ran out: reason to look at the database, too.
+    fn overdue(&self) -> DbError {
+        self.0.suspicion.notify_one();
+        DbError::Deadline
     }
 
     /// Queues a write and waits for its answer.
@@ -263,7 +269,7 @@ impl Db {
                 retry_after: LOST_RETRY,
             }
             .into()),
-            Err(_) => Err(DbError::Deadline.into()),
+            Err(_) => Err(self.overdue().into()),
         }
     }
 }

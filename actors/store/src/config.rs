@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ground::Secret;
+use supervisor::{Backoff, DependencyPolicy, Level};
 
 use crate::location::Location;
 
@@ -27,8 +28,31 @@ ground::section! {
         probe_interval: Duration = Duration::from_secs(2), range Duration::from_millis(50)..=Duration::from_mins(5), reload subtree;
         /// How long the database may take to answer a probe before it counts as slow or lost.
         probe_limit: Duration = Duration::from_secs(2), range Duration::from_millis(50)..=Duration::from_mins(1), reload subtree;
-        /// The longest pause between two attempts to reach a database that is away; the first comes after 100 ms.
-        reconnect_limit: Duration = Duration::from_secs(5), range Duration::from_millis(100)..=Duration::from_mins(5), reload subtree;
+    }
+}
+
+/// The pause before a lost database is tried for the first time, and the longest one.
+const PAUSES: Backoff = Backoff {
+    first: Duration::from_millis(100),
+    max: Duration::from_secs(5),
+};
+
+impl StoreConfig {
+    /// What the database is like as a dependency, where that differs from `base`. Its calls are looks at it, one every
+    /// `probe_interval`; statements have limits of their own.
+    pub fn dependency(&self, base: DependencyPolicy) -> DependencyPolicy {
+        DependencyPolicy {
+            // One look is at most three questions.
+            timeout: base.timeout.max(self.probe_limit * 4),
+            min_calls: base.min_calls.min(3),
+            open: PAUSES,
+            half_open_calls: 1,
+            // Nothing faster serves instead.
+            slow_opens: false,
+            probe_every: Some(self.probe_interval),
+            bears: Level::Critical,
+            ..base
+        }
     }
 }
 

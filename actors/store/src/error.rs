@@ -8,12 +8,17 @@ use std::time::Duration;
 
 use ground::DbError;
 use ground::db::{Fault as LinkFault, LOST_RETRY};
-use supervisor::{AskError, Fault, FaultKind, StartError};
+use supervisor::{AskError, Blame, CallFault, Fault, FaultKind, StartError};
 
 use crate::location::LocationError;
 
 /// The inside of an error.
 pub type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The pause when trying again is useless until somebody does something.
+const PERMANENT_PAUSE: Duration = Duration::from_mins(1);
+/// The place of the database in errors that are made without knowing it.
+const OF_THIS_DAEMON: &str = "of this daemon";
 
 /// Why a database cannot be opened, migrated or backed up.
 #[derive(Debug, thiserror::Error)]
@@ -153,6 +158,70 @@ impl StoreError {
     }
 }
 
+/// Why a check of the database did not find it well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CheckError {
+    /// The database is not well.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+    /// It is being closed or opened at this moment.
+    #[error("the database is being opened again")]
+    Opening,
+    /// The manager did not answer.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+}
+
+impl Fault for CheckError {
+    fn kind(&self) -> FaultKind {
+        match self {
+            Self::Database(error) => error.kind(),
+            Self::Opening => FaultKind::Unavailable,
+            Self::Ask(error) => error.kind(),
+        }
+    }
+
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Database(error) => error.code(),
+            Self::Opening => "store.opening",
+            Self::Ask(error) => error.code(),
+        }
+    }
+
+    fn outside(&self) -> String {
+        match self {
+            Self::Database(error) => error.outside(),
+            Self::Opening => self.to_string(),
+            Self::Ask(error) => error.outside(),
+        }
+    }
+}
+
+impl CallFault for CheckError {
+    fn unreachable(detail: &str) -> Self {
+        StoreError::unreachable(detail).into()
+    }
+
+    fn garbage(detail: &str) -> Self {
+        StoreError::garbage(detail).into()
+    }
+
+    fn blame(&self) -> Blame {
+        match self {
+            Self::Database(error) => error.blame(),
+            Self::Opening | Self::Ask(_) => Blame::Nobody,
+        }
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Database(error) => error.wait(),
+            Self::Opening | Self::Ask(_) => None,
+        }
+    }
+}
+
 /// The error with everything inside it, for the log.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -197,6 +266,34 @@ impl Fault for StoreError {
 
     fn retry_after(&self) -> Option<Duration> {
         (!self.is_permanent()).then_some(LOST_RETRY)
+    }
+}
+
+/// Every [`StoreError`] speaks against the database: it is made where the database is opened or looked at, and nowhere else.
+impl CallFault for StoreError {
+    fn unreachable(detail: &str) -> Self {
+        Self::Unreachable {
+            place: OF_THIS_DAEMON.to_owned(),
+            hint: detail.to_owned(),
+            source: None,
+        }
+    }
+
+    fn garbage(detail: &str) -> Self {
+        let hint = "what answers there does not speak the protocol".to_owned();
+        Self::Unreachable {
+            place: OF_THIS_DAEMON.to_owned(),
+            hint,
+            source: Some(detail.into()),
+        }
+    }
+
+    fn blame(&self) -> Blame {
+        Blame::Dependency
+    }
+
+    fn wait(&self) -> Option<Duration> {
+        self.is_permanent().then_some(PERMANENT_PAUSE)
     }
 }
 

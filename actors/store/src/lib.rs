@@ -14,7 +14,8 @@
 //! # Layout
 //! - What others see: [`handle`], [`types`], [`error`], [`config`], [`manifest`], [`location`], [`migrate`] (also for the command
 //!   line, without a daemon).
-//! - The actor: `manager` and its `messages`; `watch` is what it looks at the database with.
+//! - The actor: `manager` and its `messages`; `watch` is what it looks at the database with. When it looks, and when it tries
+//!   again, is up to the database's breaker, a node of its own in the tree.
 //! - Opening: `opened` (all of it, in order), `connect` (one connection), `lock`, `place`.
 //! - Writing: `writer` (the thread and its queue), `batch` (one transaction).
 //! - `store`: every statement. [`testing`]: real databases for the tests of every domain.
@@ -46,5 +47,5 @@ pub use config::StoreConfig;
 pub use error::{RequestError, StoreError};
 pub use handle::StoreHandle;
 pub use location::{Location, LocationError};
-pub use manifest::{Ports, Store};
+pub use manifest::{DATABASE, Ports, Store};
 pub use types::{Probe, Stats};

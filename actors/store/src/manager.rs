@@ -1,29 +1,29 @@
 //! The actor that owns the database: opens it, watches it, lets it go when it is lost and opens it again.
 //!
 //! It never waits for the database itself: looking, closing and opening again happen in tasks that tell it the outcome, so that
-//! it answers at once while the database hangs. A lost database is no reason to end: the actor says CRITICAL with the
-//! cause, empties the handle (so that everybody is answered at once) and tries again with backoff. Only a start without
-//! any database fails, and leaves the trying to the supervisor.
+//! it answers at once while the database hangs. A lost database is no reason to end: the actor opens the breaker of the
+//! database (whose node says CRITICAL with the cause) and empties the handle, so that everybody is answered at once. The
+//! breaker says when to look and when to try again. Only a start without any database fails, and leaves the trying to the
+//! supervisor.
 
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ground::Db;
 use ground::db::LOST_RETRY;
-use supervisor::{Backoff, Condition, Context, Level, StartError, Worker, WorkerError};
+use supervisor::{
+    BreakerState, Condition, Context, Dependency, Level, Reply, StartError, Worker, WorkerError,
+};
 use tokio::time::Instant;
 
 use crate::config::StoreConfig;
-use crate::error::{StoreError, chain};
+use crate::error::{CheckError, StoreError, chain};
 use crate::location::Location;
-use crate::messages::{Msg, StoreMsg};
+use crate::messages::{Checked, Msg, StoreMsg};
 use crate::opened::{self, Opened};
 use crate::watch::{Sight, View, queue_depth};
 use crate::writer::Writer;
 
-/// The first pause before a lost database is tried again.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The pause when trying again is useless until somebody does something.
-const PERMANENT_PAUSE: Duration = Duration::from_mins(1);
 /// How long the writer may take to finish when the store stops.
 const FINISH_LIMIT: Duration = Duration::from_secs(3);
 /// How long the remains of a lost database may take to close.
@@ -35,6 +35,7 @@ pub(crate) struct Seed {
     pub(crate) location: Location,
     pub(crate) config: StoreConfig,
     pub(crate) db: Db,
+    pub(crate) database: Dependency,
 }
 
 /// The actor.
@@ -45,6 +46,8 @@ pub(crate) struct ManagerActor {
     /// Counts openings: what the watcher of a former one still says is not heard.
     opening: u64,
     lost_at: Option<Instant>,
+    /// Held by whatever is closing or opening the database at this moment, and lost even with a task that panics.
+    busy: Weak<()>,
 }
 
 struct Live {
@@ -57,12 +60,15 @@ impl Worker for ManagerActor {
     type Seed = Seed;
 
     async fn start(seed: Seed, cx: &Context<StoreMsg>) -> Result<Self, StartError> {
-        let opened = opened::open(&seed.location, &seed.config).await?;
+        let opened = open(&seed)
+            .await
+            .inspect_err(|error| seed.database.trip(error))?;
         let mut manager = Self {
             seed,
             live: None,
             opening: 0,
             lost_at: None,
+            busy: Weak::new(),
         };
         manager.take_up(opened, cx);
         Ok(manager)
@@ -78,9 +84,22 @@ impl Worker for ManagerActor {
                 Some(view) => cx.reply_later(reply, view.stats()),
                 None => reply.send(Err(self.away())),
             },
-            Msg::Seen { opening, sight } => self.seen(opening, sight, cx),
-            Msg::Reopened { opened } => self.found_again(*opened, cx),
-            Msg::StillAway { error, pause } => self.still_away(&error, pause, cx),
+            Msg::Check { reply } => self.check(reply, cx),
+            Msg::Seen {
+                opening,
+                sight,
+                reply,
+            } => reply.send(self.seen(opening, sight, cx)),
+            Msg::Away { opening } if opening == self.opening => self.let_go(cx),
+            Msg::Away { .. } => {}
+            Msg::Reopened {
+                result,
+                reply,
+                busy,
+            } => {
+                reply.send(self.reopened(result, cx));
+                drop(busy);
+            }
         }
         Ok(())
     }
@@ -95,9 +114,10 @@ impl Worker for ManagerActor {
         match msg.0 {
             Msg::Probe { .. } => "probe",
             Msg::Stats { .. } => "stats",
+            Msg::Check { .. } => "check",
             Msg::Seen { .. } => "seen",
+            Msg::Away { .. } => "away",
             Msg::Reopened { .. } => "reopened",
-            Msg::StillAway { .. } => "still_away",
         }
     }
 }
@@ -117,12 +137,13 @@ impl ManagerActor {
             })
     }
 
-    /// Fills the handle with an opened database and begins to watch it.
+    /// Fills the handle with an opened database, which is well then.
     fn take_up(&mut self, opened: Opened, cx: &Context<StoreMsg>) {
         let Seed {
             location,
             config,
             db,
+            database,
         } = &self.seed;
         let version = opened.report.to;
         let (writer, place) = opened.install(db, location.engine(), config);
@@ -132,20 +153,60 @@ impl ManagerActor {
             config: config.clone(),
             place,
             health: writer.health.clone(),
-            figures: std::sync::Arc::clone(&writer.figures),
+            figures: Arc::clone(&writer.figures),
         };
         self.opening += 1;
         cx.detail("engine", view.engine().name());
         cx.detail("place", location.to_string());
         cx.detail("schema_version", version);
-        cx.offload(watch(view.clone(), self.opening, cx.clone()));
+        database.reset();
+        let attending = attend(database.clone(), view.clone(), self.opening, cx.clone());
+        cx.offload(attending);
         self.live = Some(Live { writer, view });
     }
 
-    /// The watcher of the present opening sees the database change.
-    fn seen(&mut self, opening: u64, sight: Sight, cx: &Context<StoreMsg>) {
+    /// Looks at the database, or opens it again, in a task.
+    fn check(&mut self, reply: Reply<Checked>, cx: &Context<StoreMsg>) {
+        let own = cx.clone();
+        if let Some(mut view) = self.view() {
+            let opening = self.opening;
+            cx.offload(async move {
+                let sight = view.look().await;
+                tell_figures(&view, &own);
+                let seen = Msg::Seen {
+                    opening,
+                    sight,
+                    reply,
+                };
+                own.after(Duration::ZERO, StoreMsg(seen));
+            });
+        } else if self.busy.strong_count() > 0 {
+            reply.send(Err(CheckError::Opening));
+        } else {
+            let busy = self.set_busy();
+            let seed = self.seed.clone();
+            cx.offload(async move {
+                let opening = opened::reopen(&seed.location, &seed.config).await;
+                let reopened = Msg::Reopened {
+                    result: opening.map(Box::new),
+                    reply,
+                    busy,
+                };
+                own.after(Duration::ZERO, StoreMsg(reopened));
+            });
+        }
+    }
+
+    fn set_busy(&mut self) -> Arc<()> {
+        let busy = Arc::new(());
+        self.busy = Arc::downgrade(&busy);
+        busy
+    }
+
+    /// What a look found.
+    fn seen(&mut self, opening: u64, sight: Sight, cx: &Context<StoreMsg>) -> Checked {
         if opening != self.opening || self.live.is_none() {
-            return;
+            return Err(CheckError::Opening);
         }
         match sight {
             Sight::Well => cx.clear(),
@@ -167,120 +228,99 @@ impl ManagerActor {
                         .with_fallback("reads go on; saving works again as soon as there is space"),
                 );
             }
-            Sight::Lost { code, message } => self.let_go(code, message, cx),
+            Sight::Lost(error) => {
+                self.seed.database.trip(&error);
+                if self.seed.database.state() != BreakerState::Closed {
+                    self.let_go(cx);
+                }
+                return Err(error.into());
+            }
         }
+        Ok(())
     }
 
-    /// The database is lost: nobody waits for it any longer, and it is tried again in a task.
-    fn let_go(&mut self, code: &'static str, message: String, cx: &Context<StoreMsg>) {
-        tracing::error!(code, message, "the database is lost");
-        let remains = self.seed.db.vacate(FIRST_PAUSE);
-        let writer = self.live.take().map(|live| live.writer);
+    /// The database is away: nobody waits for it any longer.
+    fn let_go(&mut self, cx: &Context<StoreMsg>) {
+        let Some(live) = self.live.take() else {
+            return;
+        };
+        tracing::error!("the database is lost");
+        let remains = self.seed.db.vacate(self.pause());
         self.lost_at = Some(Instant::now());
-        cx.report(Condition::new(Level::Critical, code, message));
-        let (seed, own) = (self.seed.clone(), cx.clone());
+        cx.clear();
+        let busy = self.set_busy();
         cx.offload(async move {
-            if let Some(writer) = writer {
-                writer.finish(REMAINS_LIMIT).await;
-            }
+            live.writer.finish(REMAINS_LIMIT).await;
             if let Some(remains) = remains {
                 // What does not close in time is closed by its readers when they return it.
                 drop(tokio::time::timeout(REMAINS_LIMIT, remains.readers.close()).await);
             }
-            reopen(&seed, &own).await;
+            drop(busy);
         });
     }
 
-    fn found_again(&mut self, opened: Opened, cx: &Context<StoreMsg>) {
-        let away_ms = self
-            .lost_at
-            .take()
-            .map_or(0, |since| since.elapsed().as_millis());
-        tracing::info!(away_ms, "the database is back");
-        self.take_up(opened, cx);
-        cx.clear();
-    }
-
-    fn still_away(&self, error: &StoreError, pause: Duration, cx: &Context<StoreMsg>) {
-        use supervisor::Fault as _;
-        self.seed.db.vacate(pause);
-        cx.report(Condition::new(
-            Level::Critical,
-            error.code(),
-            error.outside(),
-        ));
-    }
-}
-
-/// Looks at the database for as long as it is there, and tells the manager what is new.
-async fn watch(mut view: View, opening: u64, cx: Context<StoreMsg>) {
-    let mut last = Sight::Well;
-    loop {
-        view.next_look().await;
-        let sight = view.look().await;
-        if let Ok(backend) = view.db.backend() {
-            cx.detail("queue_depth", queue_depth(&backend));
-        }
-        if let Some(bytes) = view.log_bytes() {
-            cx.detail("log_bytes", i64::try_from(bytes).unwrap_or(i64::MAX));
-        }
-        let commit_us = view
-            .figures
-            .commit_us
-            .load(std::sync::atomic::Ordering::Relaxed);
-        cx.detail("sync_us", i64::try_from(commit_us).unwrap_or(i64::MAX));
-        if sight != last {
-            let is_lost = matches!(sight, Sight::Lost { .. });
-            last = sight.clone();
-            cx.after(Duration::ZERO, StoreMsg(Msg::Seen { opening, sight }));
-            if is_lost {
-                return;
-            }
-        }
-    }
-}
-
-/// Tries until the database is open again.
-async fn reopen(seed: &Seed, cx: &Context<StoreMsg>) {
-    let backoff = Backoff {
-        first: FIRST_PAUSE,
-        max: seed.config.reconnect_limit,
-    };
-    let mut attempt = 0;
-    let mut pause = Duration::ZERO;
-    loop {
-        tokio::time::sleep(pause).await;
-        match opened::reopen(&seed.location, &seed.config).await {
+    /// How opening it again went.
+    fn reopened(
+        &mut self,
+        result: Result<Box<Opened>, StoreError>,
+        cx: &Context<StoreMsg>,
+    ) -> Checked {
+        let away_ms = self.lost_at.map_or(0, |since| since.elapsed().as_millis());
+        match result {
             Ok(opened) => {
-                cx.after(
-                    Duration::ZERO,
-                    StoreMsg(Msg::Reopened {
-                        opened: Box::new(opened),
-                    }),
-                );
-                return;
+                tracing::info!(away_ms, "the database is back");
+                self.lost_at = None;
+                self.take_up(*opened, cx);
+                Ok(())
             }
             Err(error) => {
-                pause = if error.is_permanent() {
-                    PERMANENT_PAUSE
-                } else {
-                    backoff.delay(attempt, jitter())
-                };
-                attempt += 1;
-                tracing::warn!(
-                    error = chain(&error),
-                    attempt,
-                    pause_ms = pause.as_millis(),
-                    "the database is still away"
-                );
-                cx.after(Duration::ZERO, StoreMsg(Msg::StillAway { error, pause }));
+                tracing::warn!(error = chain(&error), away_ms, "the database is still away");
+                self.seed.database.trip(&error);
+                self.seed.db.vacate(self.pause());
+                Err(error.into())
             }
         }
     }
+
+    /// How long callers should stay away.
+    fn pause(&self) -> Duration {
+        self.seed.database.retry_after().unwrap_or(LOST_RETRY)
+    }
 }
 
-/// Some bits that differ between daemons that lost the same server, so that they do not return all at once.
-fn jitter() -> u64 {
-    let (_, low) = ground::Id::generate().as_uuid().as_u64_pair();
-    low
+/// Opens the database for the first time; a drill may have something against it.
+async fn open(seed: &Seed) -> Result<Opened, StoreError> {
+    seed.database.suffer::<StoreError>().await?;
+    opened::open(&seed.location, &seed.config).await
+}
+
+/// Passes on what hints at trouble for as long as the database is there, and tells the manager when it is to be let go.
+async fn attend(database: Dependency, mut view: View, opening: u64, cx: Context<StoreMsg>) {
+    let hints = async {
+        while view.hint().await {
+            database.suspect();
+        }
+        database.suspect();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = database.away() => {}
+        () = hints => {}
+    }
+    cx.after(Duration::ZERO, StoreMsg(Msg::Away { opening }));
+}
+
+/// Publishes what a look brought.
+fn tell_figures(view: &View, cx: &Context<StoreMsg>) {
+    if let Ok(backend) = view.db.backend() {
+        cx.detail("queue_depth", queue_depth(&backend));
+    }
+    if let Some(bytes) = view.log_bytes() {
+        cx.detail("log_bytes", i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+    let commit_us = view
+        .figures
+        .commit_us
+        .load(std::sync::atomic::Ordering::Relaxed);
+    cx.detail("sync_us", i64::try_from(commit_us).unwrap_or(i64::MAX));
 }

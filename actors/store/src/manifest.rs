@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use ground::Db;
 use supervisor::{
-    Address, ChildSpec, Domain, DomainContext, Impact, Manifest, Policy, Priority, StartError,
-    Started, Strategy,
+    Address, ChildSpec, Dependency, Domain, DomainContext, Impact, Manifest, Policy, Priority,
+    StartError, Started, Strategy,
 };
 
 use crate::config::StoreConfig;
@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::handle::StoreHandle;
 use crate::location::Location;
 use crate::manager::{ManagerActor, Seed};
-use crate::messages::StoreMsg;
+use crate::messages::{Msg, StoreMsg};
 
 /// The store domain.
 #[derive(Debug)]
@@ -26,7 +26,12 @@ pub struct Ports {
     pub db: Db,
     /// The data directory.
     pub data_dir: PathBuf,
+    /// What tells whether the database is there, at [`DATABASE`].
+    pub database: Dependency,
 }
+
+/// Where the database is in the tree.
+pub const DATABASE: &str = "/store/database";
 
 /// How long a start may take: a large database may have to be backed up and migrated.
 const START_LIMIT: std::time::Duration = std::time::Duration::from_mins(30);
@@ -67,7 +72,13 @@ impl Domain for Store {
             location,
             config,
             db: ports.db,
+            database: ports.database,
         };
+        let checked = cx.address().clone();
+        let database = ChildSpec::dependency("database", &seed.database, move || {
+            let checked = checked.clone();
+            async move { checked.ask(|reply| StoreMsg(Msg::Check { reply })).await? }
+        });
         let policy = Policy {
             start_limit: START_LIMIT,
             ..Policy::default()
@@ -78,6 +89,6 @@ impl Domain for Store {
             seed,
             policy,
         );
-        Ok(Started::new(Strategy::OneForOne, vec![manager]))
+        Ok(Started::new(Strategy::OneForOne, vec![database, manager]))
     }
 }

@@ -1,14 +1,17 @@
 //! What the manager is asked, and what its own tasks tell it.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use ground::DbError;
 use supervisor::Reply;
 
-use crate::error::StoreError;
+use crate::error::{CheckError, StoreError};
 use crate::opened::Opened;
 use crate::types::{Probe, Stats};
 use crate::watch::Sight;
+
+/// What a check found.
+pub(crate) type Checked = Result<(), CheckError>;
 
 /// Requests of the manager, and the reports of its tasks.
 #[derive(Debug)]
@@ -24,10 +27,21 @@ pub(crate) enum Msg {
     Stats {
         reply: Reply<Result<Stats, DbError>>,
     },
-    /// The watching task sees something new.
-    Seen { opening: u64, sight: Sight },
-    /// The database was opened again.
-    Reopened { opened: Box<Opened> },
-    /// It could not be opened again yet; the next attempt comes after `pause`.
-    StillAway { error: StoreError, pause: Duration },
+    /// Look at the database, or open it again while it is lost.
+    Check { reply: Reply<Checked> },
+    /// What a look at the database of this opening found.
+    Seen {
+        opening: u64,
+        sight: Sight,
+        reply: Reply<Checked>,
+    },
+    /// The breaker of the database is no longer closed.
+    Away { opening: u64 },
+    /// How opening it again went.
+    Reopened {
+        result: Result<Box<Opened>, StoreError>,
+        reply: Reply<Checked>,
+        /// Held until the answer is handled.
+        busy: Arc<()>,
+    },
 }

@@ -22,7 +22,7 @@ use crate::writer::{Figures, Health};
 const IDLE_LIMIT: Duration = Duration::from_mins(1);
 
 /// What the database looks like.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) enum Sight {
     /// It reads and writes.
     Well,
@@ -30,8 +30,8 @@ pub(crate) enum Sight {
     Slow,
     /// No space is left for writes.
     Full,
-    /// It is away; why, and the code.
-    Lost { code: &'static str, message: String },
+    /// It is away.
+    Lost(StoreError),
 }
 
 /// What is looked at.
@@ -46,13 +46,11 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Waits until it is time to look again: after the interval, or when something hints at trouble.
-    pub(crate) async fn next_look(&mut self) {
+    /// Waits until something hints at trouble. False when the writer's thread has gone, and will hint no more.
+    pub(crate) async fn hint(&mut self) -> bool {
         tokio::select! {
-            () = tokio::time::sleep(self.config.probe_interval) => {}
-            () = self.db.suspected() => {}
-            // An error says that the writer's thread has gone, which the look will see.
-            _ = self.health.changed() => {}
+            () = self.db.suspected() => true,
+            changed = self.health.changed() => changed.is_ok(),
         }
     }
 
@@ -104,7 +102,7 @@ impl View {
         };
         match timeout(self.config.probe_limit, looking).await {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(Sight::of(&error)),
+            Ok(Err(error)) => Some(Sight::of(error)),
             Err(_) => {
                 Some(self.lost_with(&format!("no answer within {:?}", self.config.probe_limit)))
             }
@@ -120,7 +118,7 @@ impl View {
 
     fn lost_with(&self, hint: &str) -> Sight {
         let (place, hint) = (self.location.to_string(), hint.to_owned());
-        Sight::of(&StoreError::Unreachable {
+        Sight::of(StoreError::Unreachable {
             place,
             hint,
             source: None,
@@ -133,7 +131,7 @@ impl View {
             self.location.to_string(),
             crate::migrate::backups_of(&self.location),
         );
-        Sight::of(&StoreError::Damaged {
+        Sight::of(StoreError::Damaged {
             place,
             backups,
             source: None,
@@ -193,13 +191,9 @@ impl View {
 }
 
 impl Sight {
-    pub(crate) fn of(error: &StoreError) -> Self {
-        use supervisor::Fault as _;
-        tracing::debug!(error = chain(error), "the database does not look well");
-        Self::Lost {
-            code: error.code(),
-            message: error.outside(),
-        }
+    fn of(error: StoreError) -> Self {
+        tracing::debug!(error = chain(&error), "the database does not look well");
+        Self::Lost(error)
     }
 }
 

@@ -8,12 +8,13 @@
 //! [`Sources`]; [`environment`] is the one place of the whole program that looks at the environment.
 //!
 //! # Layout
-//! [`Settings`] the one list of sections (`settings`) · `sections` those of the edges themselves · `load` the layers ·
+//! [`Settings`] the one list of sections (`settings`) · `sections` those of the edges themselves, `dependencies` that of the outside · `load` the layers ·
 //! `file` bounded reading, places · `document` TOML to values · `recover` what a broken file still says · `variables` the
 //! environment · `findings` faults for people and programs · `change` what a reload may apply · `template` the commented
 //! default file · `verbs` the command line's `config …`.
 
 mod change;
+mod dependencies;
 mod document;
 mod file;
 mod findings;
@@ -28,6 +29,7 @@ mod variables;
 pub mod verbs;
 
 pub use change::{Change, ReloadPlan, plan};
+pub use dependencies::{DependenciesConfig, DependencyDefaults, DependencyOverride};
 pub use findings::{Finding, Invalid};
 pub use load::{Flag, Loaded, SYSTEM_FILE, Sources, load};
 pub use sections::{DrillsConfig, HttpConfig, LogConfig, LogFormat};

@@ -2,6 +2,7 @@
 
 use ground::config::{Effective, Group, Key, Problem, Reading, Section};
 
+use super::dependencies::DependenciesConfig;
 use super::sections::{DrillsConfig, HttpConfig, LogConfig};
 
 /// Lists the sections in the order of the default file; everything else follows from the list.
@@ -57,6 +58,8 @@ settings! {
     ledger: ledger::Config,
     /// Terminals.
     ptys: ptys::Config,
+    /// What is called outside.
+    dependencies: DependenciesConfig,
     /// Fault drills.
     drills: DrillsConfig,
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use ground::config::{Key, Reload, env_name};
+use ground::config::{Key, Reload, env_name, quote};
 
 use super::settings::{SectionKeys, sections};
 
@@ -58,7 +58,12 @@ fn write_key(text: &mut String, section: &str, key: &Key, environment: Environme
     let dotted = format!("{section}.{}", key.name);
     comment(text, &key.doc);
     if !key.members.is_empty() {
-        return write_members(text, &dotted, &key.members);
+        let header = if key.name.contains('.') {
+            format!("{section}.{}", quote(key.name))
+        } else {
+            format!("{dotted}.NAME")
+        };
+        return write_members(text, &header, &key.members);
     }
     comment(text, &[&format!("{}; {}", about(key), env_name(&dotted))]);
     let preset = DEVELOPMENT
@@ -70,9 +75,9 @@ fn write_key(text: &mut String, section: &str, key: &Key, environment: Environme
     }
 }
 
-/// The keys of a map of groups, inside a comment: without their header they would be keys of the section above.
-fn write_members(text: &mut String, dotted: &str, members: &[Key]) {
-    line(text, &format!("#   [{dotted}.NAME]"));
+/// The keys of a group below the section, or of each of a map of them, inside a comment: without their header they would be keys of the section above.
+fn write_members(text: &mut String, header: &str, members: &[Key]) {
+    line(text, &format!("#   [{header}]"));
     for member in members {
         line(text, "#");
         comment(text, &member.doc);

@@ -1,6 +1,7 @@
 //! Tests of the configuration: faults at their places, layers, the default file, the verbs.
 
 mod broken;
+mod dependencies;
 mod faults;
 mod files;
 mod layers;

@@ -58,6 +58,7 @@ fn set(
         return Err(Refusal::coded("config.environment", message)
             .hint("two underscores stand between the section and the key"));
     }
+    let parts = with_names(parts);
     let Some(text) = value.to_str() else {
         return Err(Refusal::coded(
             "config.not_utf8",
@@ -66,6 +67,17 @@ fn set(
     };
     let node = Node::new(Value::Text(text.to_owned()), origin.clone());
     insert(root, &parts, node, origin)
+}
+
+/// A dependency's name has a dot, which no variable's can: `DEPENDENCIES__STORE__DATABASE__TIMEOUT` is a key of
+/// `[dependencies."store.database"]`.
+fn with_names(parts: Vec<String>) -> Vec<String> {
+    match &parts[..] {
+        [section, domain, name, key] if section == "dependencies" => {
+            vec![section.clone(), format!("{domain}.{name}"), key.clone()]
+        }
+        _ => parts,
+    }
 }
 
 /// Puts a value at a path; two variables where one names a part of the other contradict each other.

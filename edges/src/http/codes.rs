@@ -109,6 +109,21 @@ pub type DomainCode = (&'static str, u16, &'static str);
 /// The codes of the supervisor and its drills.
 pub const OPERATORS: &[DomainCode] = &[
     (
+        "dependency.full",
+        503,
+        "As many calls to something outside are under way as may be; try again after `Retry-After` seconds.",
+    ),
+    (
+        "dependency.open",
+        503,
+        "Something outside does not answer, so that nobody waits for it; try again after `Retry-After` seconds, and see the status for why.",
+    ),
+    (
+        "dependency.timeout",
+        504,
+        "Something outside did not answer in time; look whether the request took effect before repeating it.",
+    ),
+    (
         "drills.budget_low",
         409,
         "The target failed lately; wait until its restart budget has recovered.",
@@ -162,6 +177,11 @@ pub const OPERATORS: &[DomainCode] = &[
         "supervisor.down",
         503,
         "The part asked is down or restarting; try again after `Retry-After` seconds, and see the status for why.",
+    ),
+    (
+        "supervisor.no_dependency",
+        409,
+        "The node is no external dependency; the status tells which nodes are.",
     ),
     (
         "supervisor.root",
@@ -262,6 +282,7 @@ mod tests {
     fn sources() -> Vec<String> {
         let others = [
             "supervisor/src/ask_error.rs",
+            "supervisor/src/dependency/fault.rs",
             "supervisor/src/system.rs",
             "edges/src/drills.rs",
         ];

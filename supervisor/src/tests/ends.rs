@@ -63,7 +63,7 @@ async fn a_kill_is_recorded_with_the_message_in_hand() {
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_task_is_no_kill() {
     let record = crate::end::Record::default();
-    let end = record.conclude(true, None, None);
+    let end = record.conclude(None, None);
     assert_eq!(end.code, "actor.cancelled");
 }
 

@@ -74,6 +74,8 @@ pub struct Reading<'a> {
     problems: Vec<Problem>,
     effective: Vec<Effective>,
     sections: BTreeSet<&'static str>,
+    /// Places of groups that stand beside the keys of a section.
+    beside: BTreeSet<Vec<String>>,
     /// Every key of every section, to tell where a misplaced one belongs.
     homes: Vec<(&'static str, &'static str)>,
 }
@@ -102,6 +104,7 @@ impl<'a> Reading<'a> {
             problems: Vec::new(),
             effective: Vec::new(),
             sections: BTreeSet::new(),
+            beside: BTreeSet::new(),
             homes: Vec::new(),
         }
     }
@@ -226,6 +229,19 @@ impl<'a> Reading<'a> {
         .unwrap_or(default)
     }
 
+    /// Reads the group `[….name]` that stands beside the keys of this place, if a layer gives it. Read all of them before the
+    /// keys: a name that is known then is not refused as an unknown key.
+    pub fn beside<G: Group>(&mut self, name: &str) -> Option<G> {
+        let mut place = self.path.clone();
+        place.push(name.to_owned());
+        self.beside.insert(place);
+        let is_given = self
+            .layers
+            .iter()
+            .any(|layer| layer.entries.contains_key(name));
+        is_given.then(|| self.enter(name, G::read)).flatten()
+    }
+
     /// Refuses what `conflicts` finds wrong with a group that is sound so far: its keys one by one are, and the whole is not.
     pub fn refuse_conflicts(
         &mut self,
@@ -258,6 +274,16 @@ impl<'a> Reading<'a> {
 
     /// Refuses every name at this place that is not one of `known`.
     pub fn refuse_unknown(&mut self, known: &[&str]) {
+        let groups: Vec<String> = self
+            .beside
+            .iter()
+            .filter_map(|place| {
+                let (name, above) = place.split_last()?;
+                (above == self.path).then(|| name.clone())
+            })
+            .collect();
+        let mut known: Vec<&str> = known.to_vec();
+        known.extend(groups.iter().map(String::as_str));
         let unknown: Vec<(&String, &Entry)> = self
             .layers
             .iter()
@@ -265,7 +291,7 @@ impl<'a> Reading<'a> {
             .filter(|(name, _)| !known.contains(&name.as_str()))
             .collect();
         for (name, entry) in unknown {
-            let refusal = self.unknown(name, entry, known);
+            let refusal = self.unknown(name, entry, &known);
             let key = self.below(name);
             self.problems.push(Problem {
                 origin: entry.origin.clone(),
@@ -416,5 +442,6 @@ fn dotted(path: &[String]) -> String {
 
 /// The environment variable that sets the dotted `key`: `MAINSTAY_HTTP__LISTEN` for `http.listen`.
 pub fn env_name(key: &str) -> String {
-    format!("MAINSTAY_{}", key.to_uppercase().replace('.', "__"))
+    let name = key.to_uppercase().replace('.', "__").replace('"', "");
+    format!("MAINSTAY_{name}")
 }

@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use ground::db::Conn;
 use ground::{Db, DbError, Id, Micros, Secret, args};
-use supervisor::{Action, Domain as _, Injection, Level, NodeStatus, State, System, SystemBuilder};
+use supervisor::{
+    Action, Dependency, DependencyPolicy, Disturbance, Domain as _, Forced, Injection, Level,
+    NodeStatus, State, System, SystemBuilder,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::StoreConfig;
 use crate::handle::StoreHandle;
-use crate::manifest::{Ports, Store};
+use crate::manifest::{DATABASE, Ports, Store};
 use crate::testing::{Folder, Server};
 
 /// How long anything may take that is waited for.
@@ -28,12 +31,13 @@ impl House {
         let config = StoreConfig {
             url,
             probe_interval: Duration::from_millis(100),
-            reconnect_limit: Duration::from_millis(500),
             read_limit: Duration::from_secs(2),
             write_limit: Duration::from_secs(2),
             ..StoreConfig::default()
         };
         let db = Db::vacant();
+        let mut policy = config.dependency(DependencyPolicy::default());
+        policy.open.max = Duration::from_millis(500);
         let mut builder = SystemBuilder::new();
         let address = builder.address::<Store>();
         let handle = Store::handle(address.clone());
@@ -43,6 +47,7 @@ impl House {
             Ports {
                 db: db.clone(),
                 data_dir: data_dir.to_owned(),
+                database: Dependency::new(DATABASE, policy),
             },
         );
         let system = builder.start().await.expect("a sound tree");
@@ -143,7 +148,7 @@ async fn a_server_that_goes_and_comes_back() {
         }
         let status = house.at(Level::Critical, Some("store.unreachable")).await;
         let cause = status.cause.expect("a cause");
-        assert_eq!(cause.path, "/store/manager");
+        assert_eq!(cause.path, DATABASE);
         assert!(status.impact.is_some() && status.fallback.is_some());
         let began = Instant::now();
         for error in [house.insert().await.map(drop), house.ids().await.map(drop)] {
@@ -315,13 +320,82 @@ async fn an_actor_that_dies_comes_back_with_everything() {
             "{injection:?}"
         );
         let is_back = |status: &NodeStatus| {
-            let manager = &status.children[0];
+            let manager = &status.children[1];
             manager.restarts.count == count
                 && manager.state == State::Running
                 && status.level == Level::Normal
         };
         house.until(is_back).await;
     }
+    house.stop().await;
+}
+
+/// What drills do to the database is refused at once, told as its fault, and over when they are.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_takes_the_database_away_and_gives_it_back() {
+    let folder = Folder::fresh();
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let mut kept = vec![house.insert().await.expect("writes")];
+    let span = Duration::from_millis(700);
+    let drills: [&dyn Fn(); 3] = [
+        &|| drop(house.system.disturb(DATABASE, Disturbance::Down, span)),
+        &|| drop(house.system.disturb(DATABASE, Disturbance::Garbage, span)),
+        &|| drop(house.system.force(DATABASE, Forced::Open, span)),
+    ];
+    for (drill, code) in
+        drills
+            .into_iter()
+            .zip(["store.unreachable", "store.unreachable", "dependency.open"])
+    {
+        drill();
+        let status = house.at(Level::Critical, Some(code)).await;
+        assert_eq!(status.cause.expect("a cause").path, DATABASE);
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let began = Instant::now();
+            if let Err(DbError::Unavailable { retry_after }) = house.insert().await {
+                assert!(began.elapsed() < Duration::from_millis(500), "at once");
+                assert!(retry_after < PATIENCE);
+                break;
+            }
+            assert!(Instant::now() < give_up, "it was let go");
+        }
+        house.at(Level::Normal, None).await;
+        kept.push(house.insert().await.expect("writes again"));
+    }
+    let found = house.ids().await.expect("reads");
+    assert!(kept.iter().all(|id| found.contains(id)), "{found:?}");
+    assert_eq!(house.status().restarts.count, 0);
+    house.stop().await;
+}
+
+/// The actor that probes holds nothing: while it is away the database serves, and a loss is found out afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_node_of_the_database_may_die_at_any_time() {
+    let folder = Folder::fresh();
+    let house = House::start(Secret::default(), folder.path()).await;
+    house.at(Level::Normal, None).await;
+    let (file, away) = (
+        folder.path().join("mainstay.db"),
+        folder.path().join("away.db"),
+    );
+    std::fs::rename(&file, &away).expect("moves");
+    house.at(Level::Critical, Some("store.unreachable")).await;
+    assert!(
+        house
+            .system
+            .inject(DATABASE, Injection::Panic)
+            .await
+            .expect("injects")
+    );
+    house
+        .until(|status| status.children[0].restarts.count == 1)
+        .await;
+    house.at(Level::Critical, Some("store.unreachable")).await;
+    std::fs::rename(&away, &file).expect("moves back");
+    house.at(Level::Normal, None).await;
+    house.insert().await.expect("writes again");
     house.stop().await;
 }
 
