@@ -75,6 +75,11 @@ pub(crate) enum Verb {
                             status /ptys --watch"
     )]
     Status(StatusArgs),
+    /// Watch and steer all parts on the full screen
+    #[command(
+        after_help = "Needs a terminal; `mainstay status --watch` does without. `?` shows the keys.\n\nExample:\n  mainstay top"
+    )]
+    Top,
     /// Tell in plain words why a part is not well, what you lose and what you can do
     #[command(after_help = "Example:\n  mainstay explain /store")]
     Explain(ExplainArgs),
