@@ -210,7 +210,7 @@ async fn it_follows_the_window_and_goes_to_the_background() {
 async fn it_outlives_the_daemon_and_goes_on() {
     let first = daemon().start().await;
     let home = first.home().clone();
-    let Some(tmux) = top(&home, 100, 30).await else {
+    let Some(tmux) = top(&home, 100, 40).await else {
         return;
     };
     first.stop().await;
@@ -225,7 +225,7 @@ async fn it_outlives_the_daemon_and_goes_on() {
     .await;
     // Its changes are told as well.
     second.cli(&["restart", "/ptys/keeper"]).await.expect(0);
-    tmux.shows(&["/ptys/keeper  NORMAL, running; operator: restart"])
+    tmux.shows(&["/ptys/keeper  OFFLINE, stopping → starting"])
         .await;
     tmux.press(&["q"]);
     tmux.shows(&["end=0."]).await;

@@ -158,7 +158,7 @@ pub(crate) struct StatusArgs {
     /// Only this part of the tree, like /ptys
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<String>,
-    /// Keep showing: redraw on a terminal, one line a change in a pipe
+    /// Keep showing: redraw on a terminal; one line a change in a pipe or where TERM=dumb
     #[arg(long, short)]
     pub(crate) watch: bool,
     /// Print the status document as JSON (with --watch: one event a line)

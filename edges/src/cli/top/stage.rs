@@ -146,7 +146,8 @@ mod tests {
 
     /// Only of use in a terminal that one can look at: the next test runs it in one.
     #[test]
-    #[ignore = "takes the terminal, and panics"]
+    #[ignore = "takes the terminal"]
+    #[should_panic(expected = "the play is over")]
     fn panics_on_the_stage() {
         let _stage = Stage::enter().unwrap();
         panic!("the play is over");
@@ -162,7 +163,7 @@ mod tests {
             "{} --exact cli::top::stage::tests::panics_on_the_stage --ignored --nocapture; echo e''nd=$?.",
             program.display()
         ));
-        tmux.shows(&["the play is over", "end=101."]).await;
+        tmux.shows(&["the play is over", "end=0."]).await;
         assert_eq!(tmux.ask("#{alternate_on} #{cursor_flag}"), "0 1");
         tmux.type_line("stty -a | grep -o '.icanon'; echo d''one");
         let screen = tmux.shows(&["done"]).await;
