@@ -5,10 +5,11 @@ use serde_json::Value;
 
 use crate::support::{BINARY, cli, daemon, open_and_attach};
 
-const VERBS: [&[&str]; 22] = [
+const VERBS: [&[&str]; 23] = [
     &[],
     &["up"],
     &["status"],
+    &["top"],
     &["explain"],
     &["restart"],
     &["stop"],

@@ -8,8 +8,8 @@
 //! * `first_light` is the whole story of a newcomer in one test.
 //! * `process`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
 //! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
-//! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `supervision` the tree,
-//!   `ledger` what is remembered of it.
+//! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
+//!   `supervision` the tree, `ledger` what is remembered of it.
 
 mod access;
 mod cli;
@@ -26,3 +26,4 @@ mod supervision;
 mod support;
 mod terminal_frames;
 mod terminals;
+mod top;

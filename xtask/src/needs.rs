@@ -18,7 +18,7 @@ struct Need {
     without: &'static str,
 }
 
-const NEEDS: [Need; 2] = [
+const NEEDS: [Need; 3] = [
     Need {
         is_there: || answers("cc"),
         packages: &["gcc", "libc6-dev"],
@@ -28,6 +28,11 @@ const NEEDS: [Need; 2] = [
         is_there: has_postgres,
         packages: &["postgresql"],
         without: "no PostgreSQL server, so the tests that want one are skipped",
+    },
+    Need {
+        is_there: || succeeds(Command::new("tmux").arg("-V")),
+        packages: &["tmux"],
+        without: "no tmux, so the tests of what is drawn on a terminal are skipped",
     },
 ];
 

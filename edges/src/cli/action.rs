@@ -19,7 +19,7 @@ use super::{
     exit::Exit,
     failure::Failure,
     render::tree::level_words,
-    screen::{self, Ink},
+    screen::{self, Ink, Style},
     span,
     status::{View, unknown_part},
 };
@@ -39,7 +39,8 @@ pub(crate) enum Action {
 }
 
 impl Action {
-    const fn word(self) -> &'static str {
+    /// The order in one word, as the API and the command line spell it.
+    pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Restart => "restart",
             Self::Stop => "stop",
@@ -70,35 +71,40 @@ pub(crate) fn run(session: &Session, action: Action, args: &ActionArgs) -> Resul
         path,
         depth: Some(0),
     };
-    let outcome = block_on(order(&client, action, &view, args))?;
+    let patience = (!args.no_wait).then_some(args.timeout);
+    let outcome = block_on(order(&client, action, &view, patience))?;
     let style = session.screen.style();
     let text = match outcome {
-        None => format!("{}: {} is under way\n", view.path, action.word()),
-        Some((node, after)) => {
-            let level = level_words(&node);
-            let level = style.paint(Ink::of_level(node.level), &level);
-            format!(
-                "{} is {level} after {}\n",
-                style.clean(&node.path),
-                span::words(after)
-            )
-        }
+        None => format!("{}: {} is under way", view.path, action.word()),
+        Some((node, after)) => outcome_words(&node, after, &style),
     };
-    screen::print(&text)?;
+    screen::print(&format!("{text}\n"))?;
     Ok(Exit::Done)
 }
 
-async fn order(
+/// How the part is after the order, on one line.
+pub(crate) fn outcome_words(node: &Node, after: Duration, style: &Style) -> String {
+    let level = level_words(node);
+    let level = style.paint(Ink::of_level(node.level), &level);
+    let (path, after) = (style.clean(&node.path), span::words(after));
+    format!("{path} is {level} after {after}")
+}
+
+/// Orders `action` and gives the part as it is once that has come to its end, with the time it took; `None` without the
+/// patience to wait for it.
+///
+/// # Errors
+/// The daemon's refusal, or that the part has become something else than what was ordered.
+pub(crate) async fn order(
     client: &Client,
     action: Action,
     view: &View,
-    args: &ActionArgs,
+    patience: Option<Duration>,
 ) -> Result<Option<(Node, Duration)>, Failure> {
     let before: Node = document::read(view.document(client).await?)?;
-    let stream = if args.no_wait {
-        None
-    } else {
-        client.stream("/api/v1/status/stream", None).await.ok()
+    let stream = match patience {
+        Some(_) => client.stream("/api/v1/status/stream", None).await.ok(),
+        None => None,
     };
     let target = format!(
         "/api/v1/supervisor{}/{}",
@@ -113,10 +119,10 @@ async fn order(
         }
         Err(other) => return Err(client.failure(other)),
     }
-    if args.no_wait {
+    let Some(patience) = patience else {
         return Ok(None);
-    }
-    let node = settled(client, action, view, &before, stream, begun + args.timeout).await?;
+    };
+    let node = settled(client, action, view, &before, stream, begun + patience).await?;
     match verdict(action, &before, &node) {
         Verdict::Reached => Ok(Some((node, begun.elapsed()))),
         Verdict::Failed | Verdict::Open => Err(not_reached(action, &node, begun.elapsed())),

@@ -75,6 +75,11 @@ pub(crate) enum Verb {
                             status /ptys --watch\n  mainstay status events --since 2h"
     )]
     Status(StatusArgs),
+    /// Watch and steer all parts on the full screen
+    #[command(
+        after_help = "Needs a terminal; `mainstay status --watch` does without. `?` shows the keys.\n\nExample:\n  mainstay top"
+    )]
+    Top,
     /// Tell in plain words why a part is not well, what you lose and what you can do
     #[command(after_help = "Example:\n  mainstay explain /store")]
     Explain(ExplainArgs),
@@ -156,7 +161,7 @@ pub(crate) struct StatusArgs {
     /// Only this part of the tree, like /ptys
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<String>,
-    /// Keep showing: redraw on a terminal, one line a change in a pipe
+    /// Keep showing: redraw on a terminal; one line a change in a pipe or where TERM=dumb
     #[arg(long, short)]
     pub(crate) watch: bool,
     /// Show which parts wait for which others at this moment instead

@@ -46,6 +46,8 @@ const STREAM_SILENCE: Duration = Duration::from_mins(1);
 pub(crate) struct Client {
     data_dir: PathBuf,
     answer_limit: Duration,
+    /// Whether an answer that is not complete is told on stderr.
+    tells_hints: bool,
 }
 
 /// A refusal by the daemon, with what decides how it is told.
@@ -75,6 +77,15 @@ impl Client {
         Self {
             data_dir: data_dir.to_path_buf(),
             answer_limit: ANSWER_LIMIT,
+            tells_hints: true,
+        }
+    }
+
+    /// The same client, without a word on stderr: the whole screen is somebody's.
+    pub(crate) fn silent(&self) -> Self {
+        Self {
+            tells_hints: false,
+            ..self.clone()
         }
     }
 
@@ -126,25 +137,40 @@ impl Client {
         target: &str,
         body: Option<&Value>,
     ) -> Result<Value, NoAnswer> {
+        let (status, retry_after_s, body) = self.exchange(method, target, body).await?;
+        if !status.is_success() {
+            return Err(refusal(status, &body, retry_after_s));
+        }
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        serde_json::from_slice(&body).map_err(|error| garbled(&error))
+    }
+
+    /// The document of `/health`, which is no refusal when its status is 503.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(crate) async fn health(&self) -> Result<Value, NoAnswer> {
+        let (_status, _, body) = self.exchange(Method::GET, "/health", None).await?;
+        serde_json::from_slice(&body).map_err(|error| garbled(&error))
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        target: &str,
+        body: Option<&Value>,
+    ) -> Result<(StatusCode, Option<u64>, Bytes), NoAnswer> {
         let exchange = async {
             let (response, _connection) = self
                 .send(method, target, body, "application/json", None)
                 .await?;
-            let status = response.status();
-            let retry_after_s = retry_after(&response);
-            hint_degraded(&response);
-            let body = whole_body(response).await?;
-            if !status.is_success() {
-                return Err(refusal(status, &body, retry_after_s));
+            let (status, retry_after_s) = (response.status(), retry_after(&response));
+            if self.tells_hints {
+                hint_degraded(&response);
             }
-            if body.is_empty() {
-                return Ok(Value::Null);
-            }
-            serde_json::from_slice(&body).map_err(|error| {
-                NoAnswer::Garbled(
-                    Failure::failed("the daemon's answer is no JSON document").caused_by(&error),
-                )
-            })
+            Ok((status, retry_after_s, whole_body(response).await?))
         };
         match timeout(self.answer_limit, exchange).await {
             Ok(outcome) => outcome,
@@ -252,6 +278,10 @@ impl Client {
             .map_err(|error| broken(&error))?;
         Ok((response, connection))
     }
+}
+
+fn garbled(error: &serde_json::Error) -> NoAnswer {
+    NoAnswer::Garbled(Failure::failed("the daemon's answer is no JSON document").caused_by(error))
 }
 
 fn broken(error: &hyper::Error) -> NoAnswer {

@@ -8,7 +8,7 @@
 //! - `args`: the tree of verbs, which is also the help; `exit`, `failure`: how a verb ends.
 //! - `client`, `sse`, `unreachable`: the control socket and why it may not answer; `document`: what it says.
 //! - `screen`, `text`, `span`: what a terminal or a pipe can show; `render`: the looks, pure.
-//! - `status`, `events`, `watch`, `action`, `token`, `drill`: verbs that ask the daemon.
+//! - `status`, `events`, `waits`, `watch`, `top`, `action`, `token`, `drill`: verbs that ask the daemon.
 //! - `config_verbs`, `migrate`, `doctor`, [`version`], `completions`: verbs that work without it.
 
 mod action;
@@ -32,6 +32,7 @@ mod status;
 mod tests;
 mod text;
 mod token;
+mod top;
 mod unreachable;
 pub mod version;
 mod waits;
@@ -107,6 +108,7 @@ impl Session {
             Verb::Restart(args) => action::run(self, Action::Restart, &args),
             Verb::Stop(args) => action::run(self, Action::Stop, &args),
             Verb::Start(args) => action::run(self, Action::Start, &args),
+            Verb::Top => top::run(self),
             Verb::Doctor(args) => doctor::run(self, &args),
             Verb::Config { verb } => config_verbs::run(self, &verb),
             Verb::Migrate { verb } => migrate::run(self, &verb),

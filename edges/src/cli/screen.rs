@@ -94,7 +94,8 @@ impl Ink {
         }
     }
 
-    const fn sequence(self) -> &'static str {
+    /// The parameters of its escape sequence.
+    pub(crate) const fn sequence(self) -> &'static str {
         match self {
             Self::Strong => "1",
             Self::Faint => "2",

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ground::Micros;
 use http::Method;
 use serde_json::{Value, json};
 use supervisor::State;
@@ -19,7 +20,8 @@ use super::{
         explain::{self, Subject},
         tree::{self, level_words},
     },
-    screen, waits, watch,
+    screen::{self, Style},
+    waits, watch,
 };
 
 /// How many of the last changes `explain` tells.
@@ -68,38 +70,64 @@ pub(crate) fn explain(session: &Session, args: &ExplainArgs) -> Result<Exit, Fai
         path: node_path(&args.path),
         depth: None,
     };
-    let (document, domain, run, events) = block_on(async {
-        let document = view.document(&client).await?;
-        Ok((
-            document,
-            domain(&client, &view.path).await,
-            present_run(&client).await,
-            history(&client, &view.path).await?,
-        ))
-    })?;
     if args.json {
+        let (document, events) = block_on(async {
+            Ok((
+                view.document(&client).await?,
+                history(&client, &view.path).await?,
+            ))
+        })?;
         let both = json!({"node": document, "events": {"items": events}});
         screen::print(&document::json_text(&both))?;
         return Ok(Exit::Done);
     }
-    let node: Node = document::read(document)?;
-    let events = events
+    let explained = block_on(explained(&client, &view))?;
+    screen::print(&explained.draw(ground::clock::now(), &session.screen.style()))?;
+    Ok(Exit::Done)
+}
+
+/// What is to be told of a part, as the daemon knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Explained {
+    node: Node,
+    domain: Option<Node>,
+    run: Option<i64>,
+    ends: Vec<Event>,
+    events: Vec<Event>,
+}
+
+impl Explained {
+    /// The part in prose, as of `now`.
+    pub(crate) fn draw(&self, now: Micros, style: &Style) -> String {
+        let subject = Subject {
+            node: &self.node,
+            domain: self.domain.as_ref(),
+            run: self.run,
+            ends: &self.ends,
+            events: &self.events,
+        };
+        explain::draw(subject, now, style)
+    }
+}
+
+/// Asks for all that is to be told of a part.
+///
+/// # Errors
+/// A failure to print when there is no such part, or no answer.
+pub(crate) async fn explained(client: &Client, view: &View) -> Result<Explained, Failure> {
+    let node: Node = document::read(view.document(client).await?)?;
+    let events = history(client, &view.path)
+        .await?
         .into_iter()
         .map(document::read)
         .collect::<Result<Vec<Event>, _>>()?;
-    let subject = Subject {
-        node: &node,
-        domain: domain.as_ref(),
-        run,
-        ends: &last(&events, ENDS, Event::is_end),
-        events: &last(&events, EVENTS, |event| event.path == node.path),
-    };
-    screen::print(&explain::draw(
-        subject,
-        ground::clock::now(),
-        &session.screen.style(),
-    ))?;
-    Ok(Exit::Done)
+    Ok(Explained {
+        domain: domain(client, &view.path).await,
+        run: present_run(client).await,
+        ends: last(&events, ENDS, Event::is_end),
+        events: last(&events, EVENTS, |event| event.path == node.path),
+        node,
+    })
 }
 
 /// The domain of a node that lies inside of one. Only an aside: what goes wrong leaves it out.

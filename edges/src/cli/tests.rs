@@ -79,7 +79,7 @@ fn wrong_usage_is_told_apart_from_help() {
         "mainstay migrate down --steps 1 --to 3",
         "mainstay restart /a --no-wait --timeout 5s",
         "mainstay config init --env staging",
-        "mainstay top",
+        "mainstay top /ptys",
     ];
     for line in wrong {
         let error = Cli::try_parse_from(line.split(' ')).unwrap_err();

@@ -21,14 +21,19 @@ use super::{
     document::{self, Event, Node},
     exit::Exit,
     failure::Failure,
-    render::{event, tree},
+    render::{
+        event,
+        tree::{self, level_words},
+    },
     screen::{self, Ink, Screen, Style, hint},
+    span,
     sse::Sent,
     status::View,
     text,
 };
 
-const STREAM: &str = "/api/v1/status/stream";
+/// Where the daemon tells of changes.
+pub(crate) const STREAM: &str = "/api/v1/status/stream";
 /// The tree is asked for at least this often.
 const TICK: Duration = Duration::from_secs(1);
 /// Changes that come together are drawn together.
@@ -52,6 +57,15 @@ pub(crate) async fn watch(
     if session.screen.can_redraw() && !json {
         redraw(&session.screen, client, view, stream, node).await
     } else {
+        if !json {
+            // On stderr, so that a pipe gets changes alone.
+            let now = format!(
+                "{} is {}; each change is a line",
+                node.path,
+                level_words(&node)
+            );
+            hint(&session.screen.style().clean(&now));
+        }
         lines(session, client, view, (stream, None), node.level, json).await
     }
 }
@@ -71,7 +85,8 @@ pub(crate) async fn follow(
     Ok(Exit::Done)
 }
 
-/// One line a change, from a stream that goes on after an event.
+/// One line a change, from a stream that goes on after an event. A terminal wraps a long one, which is better than an end that
+/// nobody can read.
 async fn lines(
     session: &Session,
     client: &Client,
@@ -97,18 +112,27 @@ async fn lines(
                 let line = if json {
                     format!("{document}\n")
                 } else {
-                    event::draw(&change, &session.screen.style())
+                    let style = session.screen.style();
+                    let width = style.width.map(|_| usize::MAX);
+                    event::draw(&change, &Style { width, ..style })
                 };
                 screen::print(&line)?;
             }
         }
-        hint("the daemon is away: waiting for it");
+        hint(&format!(
+            "{} the daemon is away: waiting for it",
+            moment_now()
+        ));
         stream = match reopened(client, last_id.as_deref(), &mut interrupted).await? {
             Some(stream) => stream,
             None => return Ok(Exit::of_level(level)),
         };
-        hint("the daemon is back");
+        hint(&format!("{} the daemon is back", moment_now()));
     }
+}
+
+fn moment_now() -> String {
+    span::moment(ground::clock::now())
 }
 
 /// The next event, `Some(None)` when the user interrupts, `None` at the end of the stream.
@@ -146,7 +170,7 @@ async fn reopened(
 }
 
 /// The event in what was sent, and its document as it came; `None` for what is no change (a comment, a newer kind).
-fn read_event(sent: &Sent) -> Option<(Event, Value)> {
+pub(crate) fn read_event(sent: &Sent) -> Option<(Event, Value)> {
     let document: Value = serde_json::from_str(&sent.data).ok()?;
     let event = serde_json::from_value(document.clone()).ok()?;
     Some((event, document))
@@ -215,7 +239,7 @@ impl<'s> Canvas<'s> {
         let (ink, words) = if let Some(reason) = away {
             (Ink::Worst, style.clean(reason))
         } else {
-            let time = super::span::time_of_day(now);
+            let time = span::time_of_day(now);
             let seconds = time.split('.').next().unwrap_or_default();
             (Ink::Faint, format!("{seconds} UTC, Ctrl-C ends"))
         };

@@ -10,6 +10,7 @@
 //! * [`Daemon`] starts the binary, waits for its ready line, and ends it; ending it asserts exit 0 and nothing left.
 //! * [`Client`] and [`Reply`] speak HTTP, anonymously, with a token, or over the Unix socket.
 //! * [`Terminal`] and [`Frame`] speak the WebSocket protocol of terminals; [`Events`] reads server-sent events.
+//! * [`Tmux`] is a real terminal whose screen can be looked at.
 //! * [`Postgres`] is a server of our own from the installed binaries; [`Database`] names what a test runs on.
 //! * [`eventually`] is the only way to wait for something that has no event of its own.
 //!
@@ -31,6 +32,7 @@ mod output;
 mod postgres;
 mod process;
 mod terminal;
+mod tmux;
 mod wait;
 
 pub use builder::Builder;
@@ -47,4 +49,5 @@ pub use process::{
 };
 pub use rustix::process::Signal;
 pub use terminal::{Frame, Refused, Terminal};
+pub use tmux::Tmux;
 pub use wait::{PATIENCE, SHORT, eventually, within};
