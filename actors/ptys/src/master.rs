@@ -79,7 +79,11 @@ impl Gate {
                 flags: epoll::EventFlags::empty(),
                 data: epoll::EventData::new_u64(0),
             }];
-            epoll::wait(self.epoll.get_ref(), &mut report, Some(&Timespec::default()))?;
+            epoll::wait(
+                self.epoll.get_ref(),
+                &mut report,
+                Some(&Timespec::default()),
+            )?;
         }
         let (read, stop) = read();
         if stop == Stop::Dry {
