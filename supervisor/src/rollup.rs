@@ -217,7 +217,9 @@ impl Rollup<'_> {
             self.explain_waiting(index, &mut hard);
         } else {
             // A need that fails later stops nobody.
-            hard.iter_mut().for_each(|claim| claim.stops = false);
+            for claim in &mut hard {
+                claim.stops = false;
+            }
         }
         for claim in hard.into_iter().chain(soft) {
             self.add(index, claim);

@@ -424,6 +424,25 @@ async fn a_supervisor_that_ends_kills_its_children_without_post_stop() {
     }
 }
 
+/// `group.rs`, `kill_child`: what drains is not killed with its supervisor, so whoever kills a supervisor has to kill what drains
+/// below it as well; else a child that hangs while it drains outlives everything.
+#[tokio::test(start_paused = true)]
+async fn a_draining_child_outlives_its_supervisor() {
+    let (parent, child, mut told, _task) = family(Start::Well).await;
+    let gate = hold(&child, &mut told, "held").await;
+    child.drain().expect("alive");
+    let below = parent.get_children();
+    parent.kill();
+    assert!(told.rest().await.is_empty(), "the child is held still");
+    assert!(parent.get_children().is_empty(), "and nobody's any more");
+    for child in below {
+        child.kill();
+    }
+    let told = told.rest().await;
+    assert_eq!(told, ["handler dropped", "child dropped"]);
+    drop(gate);
+}
+
 /// `group.rs`, `stop_child`: graceful stops drain, because a stop alone would lose what was admitted.
 #[tokio::test(start_paused = true)]
 async fn a_stop_loses_what_is_queued_and_a_drain_serves_it() {

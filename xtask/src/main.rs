@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask run`, `test`, `lint`, `bench`.
+//! The project's commands: `cargo xtask run`, `test`, `lint`, `simulate`, `bench`.
 //!
 //! Why a program and not a page of shell: what a newcomer, a developer and CI run is one thing, and it is checked by
 //! the compiler like the rest.
@@ -51,6 +51,12 @@ fn carry_out(options: Options) -> Result<()> {
             filter,
         } => test(&only, repeat, filter.as_deref()),
         Options::Lint => lint(),
+        Options::Simulate { seeds, from } => {
+            let mut steps = Steps::begin()?;
+            simulate(&mut steps, seeds, from)?;
+            steps.report();
+            Ok(())
+        }
         Options::Bench { args } => bench(&args),
     }
 }
@@ -79,7 +85,10 @@ fn test(only: &[Choice], repeat: u32, filter: Option<&str>) -> Result<()> {
             println!("\n=== round {round} of {repeat}");
         }
         for choice in only {
-            steps.run(step_of(*choice, filter))?;
+            match choice {
+                Choice::Simulate => simulate(&mut steps, options::SEEDS, 0)?,
+                choice => steps.run(step_of(*choice, filter))?,
+            }
         }
     }
     steps.report();
@@ -96,6 +105,17 @@ fn lint() -> Result<()> {
     }
     steps.report();
     Ok(())
+}
+
+/// Each seed runs in a process of its own, so both programs are built first.
+fn simulate(steps: &mut Steps, seeds: u64, from: u64) -> Result<()> {
+    let build = ["build", "--package", "simulation", "--bins"];
+    steps.run(Step::cargo("build the simulation", &build))?;
+    let sweep = ["run", "--package", "simulation", "--bin", "sweep", "--"];
+    let mut sweep = Step::cargo("simulation", &sweep);
+    let (seeds, from) = (seeds.to_string(), from.to_string());
+    sweep.command.args(["--seeds", &seeds, "--from", &from]);
+    steps.run(sweep)
 }
 
 fn bench(args: &[String]) -> Result<()> {
@@ -141,6 +161,8 @@ fn step_of(choice: Choice, filter: Option<&str>) -> Step {
                 "--bins",
                 "--test",
                 "harness",
+                "--test",
+                "ractor_conformance",
             ],
         ),
         Choice::EndToEnd => Step::cargo(
@@ -148,7 +170,9 @@ fn step_of(choice: Choice, filter: Option<&str>) -> Step {
             &["test", "--workspace", "--test", "e2e"],
         ),
         // Everything in one call: unit, documentation, harness, tidy and end-to-end tests.
-        Choice::All => Step::cargo("all tests", &["test", "--workspace", "--no-fail-fast"]),
+        Choice::All | Choice::Simulate => {
+            Step::cargo("all tests", &["test", "--workspace", "--no-fail-fast"])
+        }
     };
     if let Some(filter) = filter
         && !matches!(choice, Choice::Fmt | Choice::Clippy)

@@ -6,10 +6,13 @@ use anyhow::{Context, Result, bail};
 pub(crate) const USAGE: &str = "\
 cargo xtask run [--release] [ARGS…]   build the daemon and start it in the foreground; ARGS go to `mainstay up`
 cargo xtask test                      install what is needed, check format, lints and rules, run every test
-    --only STEP,…                     only these: fmt, clippy, tidy, unit, e2e, all
+    --only STEP,…                     only these: fmt, clippy, tidy, unit, e2e, all, simulate
     --repeat N                        the same N times, until one fails
     --filter TEXT                     only the tests with TEXT in their path
 cargo xtask lint                      format, lints and rules alone
+cargo xtask simulate                  play seeded runs of the whole supervisor, each twice
+    --seeds N                         so many of them (1000)
+    --from S                          the first of them (0); a failing one is replayed by its number
 cargo xtask bench [NAME…]             build for release and measure
 ";
 
@@ -27,6 +30,10 @@ pub(crate) enum Options {
         filter: Option<String>,
     },
     Lint,
+    Simulate {
+        seeds: u64,
+        from: u64,
+    },
     Bench {
         args: Vec<String>,
     },
@@ -41,7 +48,19 @@ pub(crate) enum Choice {
     Unit,
     EndToEnd,
     All,
+    Simulate,
 }
+
+/// What `test` does when nothing is chosen.
+const EVERYTHING: [Choice; 5] = [
+    Choice::Fmt,
+    Choice::Clippy,
+    Choice::Tidy,
+    Choice::All,
+    Choice::Simulate,
+];
+/// Seeds that are played when nothing else is said.
+pub(crate) const SEEDS: u64 = 1_000;
 
 impl Options {
     /// Reads the arguments after the program's name.
@@ -61,6 +80,7 @@ impl Options {
             }
             "test" => Self::parse_test(&mut args)?,
             "lint" => Self::Lint,
+            "simulate" => Self::parse_simulate(&mut args)?,
             "bench" => Self::Bench {
                 args: args.by_ref().collect(),
             },
@@ -74,7 +94,7 @@ impl Options {
     }
 
     fn parse_test(args: &mut impl Iterator<Item = String>) -> Result<Self> {
-        let mut only = vec![Choice::Fmt, Choice::Clippy, Choice::Tidy, Choice::All];
+        let mut only = EVERYTHING.to_vec();
         let mut repeat = 1;
         let mut filter = None;
         while let Some(flag) = args.next() {
@@ -96,6 +116,26 @@ impl Options {
     }
 }
 
+impl Options {
+    fn parse_simulate(args: &mut impl Iterator<Item = String>) -> Result<Self> {
+        let (mut seeds, mut from) = (SEEDS, 0);
+        while let Some(flag) = args.next() {
+            let value = args
+                .next()
+                .with_context(|| format!("{flag} needs a value"))?;
+            let value = value
+                .parse()
+                .with_context(|| format!("{flag} needs a number"));
+            match flag.as_str() {
+                "--seeds" => seeds = value?,
+                "--from" => from = value?,
+                other => bail!("`{other}` was not expected here\n\n{USAGE}"),
+            }
+        }
+        Ok(Self::Simulate { seeds, from })
+    }
+}
+
 impl Choice {
     fn parse_list(names: &str) -> Result<Vec<Self>> {
         names.split(',').map(Self::parse).collect()
@@ -109,7 +149,8 @@ impl Choice {
             "unit" => Self::Unit,
             "e2e" => Self::EndToEnd,
             "all" => Self::All,
-            other => bail!("`{other}` is not one of fmt, clippy, tidy, unit, e2e, all"),
+            "simulate" => Self::Simulate,
+            other => bail!("`{other}` is not one of fmt, clippy, tidy, unit, e2e, all, simulate"),
         })
     }
 }
@@ -125,7 +166,7 @@ mod tests {
     #[test]
     fn everything_is_the_default() {
         let expected = Options::Test {
-            only: vec![Choice::Fmt, Choice::Clippy, Choice::Tidy, Choice::All],
+            only: EVERYTHING.to_vec(),
             repeat: 1,
             filter: None,
         };
@@ -142,6 +183,14 @@ mod tests {
         };
         let line = "test --repeat 20 --only unit,e2e --filter terminals";
         assert_eq!(parse(line).expect("parses"), expected);
+    }
+
+    #[test]
+    fn seeds_are_counted_from_a_number() {
+        let expected = |seeds, from| Options::Simulate { seeds, from };
+        assert_eq!(parse("simulate").expect("parses"), expected(SEEDS, 0));
+        let line = "simulate --seeds 5 --from 17";
+        assert_eq!(parse(line).expect("parses"), expected(5, 17));
     }
 
     #[test]
@@ -168,6 +217,9 @@ mod tests {
             "test --repeat",
             "test --repeat x",
             "lint all",
+            "simulate x",
+            "simulate --seeds",
+            "simulate --seeds x",
             "test all",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -71,6 +71,12 @@ fn first_broken(rules: &[(bool, &'static str)]) -> Option<&'static str> {
 }
 
 fn of_child(core: &Core, child: &Child, now: Duration) -> Option<&'static str> {
+    of_phase(core, child)
+        .or_else(|| of_counters(child, now))
+        .or_else(|| (!timer_fits(child)).then_some("the timer fits the phase"))
+}
+
+fn of_phase(core: &Core, child: &Child) -> Option<&'static str> {
     let live = child.incarnation_live;
     let runs = matches!(
         child.phase,
@@ -78,20 +84,10 @@ fn of_child(core: &Core, child: &Child, now: Duration) -> Option<&'static str> {
     );
     let queued = matches!(child.phase, Phase::Waiting | Phase::Due | Phase::Parked);
     let pending = core.pending.contains(&child.plan.id);
-    let budget = child.plan.policy.budget;
-    let window = &child.window;
-    let in_order = window
-        .iter()
-        .zip(window.iter().skip(1))
-        .all(|(a, b)| a <= b);
     first_broken(&[
         (
             live == runs,
             "an incarnation lives exactly while it starts, runs or stops",
-        ),
-        (
-            !live || child.incarnation > 0,
-            "a live incarnation has a number",
         ),
         (
             !child.up || child.phase == Phase::Running,
@@ -110,29 +106,40 @@ fn of_child(core: &Core, child: &Child, now: Duration) -> Option<&'static str> {
             "during a shutdown all that does not live is stopped",
         ),
         (
-            window.len() <= budget.max as usize + 1,
+            !child.plan.ephemeral || child.phase != Phase::Stopped || core.stopping,
+            "a keyed child that has ended for good is gone",
+        ),
+    ])
+}
+
+fn of_counters(child: &Child, now: Duration) -> Option<&'static str> {
+    let window = &child.window;
+    let mut pairs = window.iter().zip(window.iter().skip(1));
+    let in_order = pairs.all(|(earlier, later)| earlier <= later);
+    let at_rest = matches!(
+        child.phase,
+        Phase::Idle | Phase::Backoff | Phase::Quarantined
+    );
+    first_broken(&[
+        (
+            !child.incarnation_live || child.launched(),
+            "a live incarnation has a number",
+        ),
+        (
+            window.len() <= child.plan.policy.budget.max as usize + 1,
             "the budget's window holds one restart more than the budget at most",
         ),
         (
             in_order && window.back().is_none_or(|last| *last <= now),
             "restarts are counted in order and not ahead of time",
         ),
-        (timer_fits(child), "the timer fits the phase"),
         (
-            !child.probing
-                || !matches!(
-                    child.phase,
-                    Phase::Idle | Phase::Backoff | Phase::Quarantined
-                ),
+            !child.probing || !at_rest,
             "a probe has left the quarantine",
         ),
         (
             child.phase != Phase::Quarantined || child.failures > 0,
             "a quarantine has a failure behind it",
-        ),
-        (
-            !child.plan.ephemeral || child.phase != Phase::Stopped || core.stopping,
-            "a keyed child that has ended for good is gone",
         ),
     ])
 }

@@ -30,6 +30,10 @@ enum Doing {
     Stopped,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "plain facts, as the machine has them"
+)]
 #[derive(Debug)]
 struct PlainChild {
     plan: ChildPlan,
@@ -87,7 +91,7 @@ impl PlainChild {
     fn in_window(&self) -> u32 {
         let Budget { max, window } = self.plan.policy.budget;
         let newest = self.restarts.last().copied().unwrap_or_default();
-        let inside = |at: &&Duration| newest - **at <= window;
+        let inside = |at: &&Duration| newest.saturating_sub(**at) <= window;
         let count = self.restarts.iter().filter(inside).count();
         u32::try_from(count).unwrap().min(max + 1)
     }
@@ -133,13 +137,13 @@ impl PlainChild {
 }
 
 /// The shortest and the longest wait before attempt `attempt`: doubled each time up to the cap, less a quarter at most.
-fn waits(backoff: Backoff, attempt: u32, now: Duration) -> Option<(Duration, Duration)> {
+fn waits(backoff: Backoff, attempt: u32, now: Duration) -> (Duration, Duration) {
     let mut longest = backoff.first.min(backoff.max);
     for _ in 0..attempt {
         longest = (longest * 2).min(backoff.max);
     }
-    let micro = Duration::from_micros(1);
-    Some((now + longest * 3 / 4 - micro, now + longest))
+    let shortest = (longest * 3 / 4).saturating_sub(Duration::from_micros(1));
+    (now + shortest, now + longest)
 }
 
 struct Plain {
@@ -242,7 +246,7 @@ impl Plain {
         let hopeless = end == EndKind::FailedStart { permanent: true };
         if hopeless || child.probing || child.in_window() > policy.budget.max {
             child.doing = Doing::Quarantined;
-            child.alarm = waits(policy.probe, child.quarantines, now);
+            child.alarm = Some(waits(policy.probe, child.quarantines, now));
             child.quarantines += 1;
             child.probing = false;
             return;
@@ -251,7 +255,7 @@ impl Plain {
             child.doing = Doing::Due;
         } else {
             child.doing = Doing::Backoff;
-            child.alarm = waits(policy.backoff, child.failures - 2, now);
+            child.alarm = Some(waits(policy.backoff, child.failures - 2, now));
         }
         let strategy = self.strategy;
         for (other, sibling) in &mut self.children {
