@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
@@ -99,7 +100,28 @@ struct Inner<K: Key, W: Worker> {
     mailbox_limit: u32,
     max_children: usize,
     children: DashMap<K, Address<W::Msg>>,
+    /// As many as there are children or places for them: the map itself would lock all of its parts to tell.
+    count: AtomicUsize,
     group: ArcSwapOption<ActorRef<GroupMsg>>,
+}
+
+impl<K: Key, W: Worker> Inner<K, W> {
+    /// Takes this very entry out.
+    fn forget(&self, key: &K, address: &Address<W::Msg>) {
+        let removed = self
+            .children
+            .remove_if(key, |_, other| other.is_same(address));
+        if removed.is_some() {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
+    fn clear(&self) {
+        self.children.retain(|_, _| {
+            self.count.fetch_sub(1, Ordering::AcqRel);
+            false
+        });
+    }
 }
 
 /// A directory of keyed children and the supervisor behind it. Cheap to clone.
@@ -140,6 +162,7 @@ impl<K: Key, W: Worker> Keyed<K, W> {
                 mailbox_limit,
                 max_children,
                 children: DashMap::new(),
+                count: AtomicUsize::new(0),
                 group: ArcSwapOption::empty(),
             }),
         }
@@ -155,12 +178,12 @@ impl<K: Key, W: Worker> Keyed<K, W> {
 
     /// How many children there are.
     pub fn len(&self) -> usize {
-        self.inner.children.len()
+        self.inner.count.load(Ordering::Acquire)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.inner.children.is_empty()
+        self.len() == 0
     }
 
     /// All keys at this moment, in no order.
@@ -188,8 +211,7 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         let spec = Box::new(self.spec(key.clone(), address.clone(), seed));
         // Only this very entry: the group may have come back, and somebody else may have opened the key meanwhile.
         let forget = || {
-            let is_ours = |_: &K, other: &Address<W::Msg>| other.is_same(&address);
-            inner.children.remove_if(&key, is_ours);
+            inner.forget(&key, &address);
         };
         if group.send_message(GroupMsg::Add { spec, opener }).is_err() {
             forget();
@@ -216,7 +238,11 @@ impl<K: Key, W: Worker> Keyed<K, W> {
 
     fn reserve(&self, key: K) -> Result<Address<W::Msg>, OpenError> {
         let inner = &self.inner;
-        if inner.children.len() >= inner.max_children {
+        let one_more = |count: usize| (count < inner.max_children).then_some(count + 1);
+        let counted = inner
+            .count
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
+        if counted.is_err() {
             return Err(OpenError::Full {
                 path: Arc::clone(&inner.path),
                 max: inner.max_children,
@@ -224,7 +250,10 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         }
         let path = join(&inner.path, &key.to_string());
         match inner.children.entry(key) {
-            Entry::Occupied(_) => Err(OpenError::Exists { path }),
+            Entry::Occupied(_) => {
+                inner.count.fetch_sub(1, Ordering::AcqRel);
+                Err(OpenError::Exists { path })
+            }
             Entry::Vacant(vacant) => {
                 let address = Address::vacant(path, inner.mailbox_limit);
                 vacant.insert(address.clone());
@@ -259,7 +288,7 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         };
         let directory = self.clone();
         let launcher = GroupLauncher::new(NodeKind::Group, source).with_hook(move |group| {
-            directory.inner.children.clear();
+            directory.inner.clear();
             directory.inner.group.store(Some(Arc::new(group)));
         });
         Arc::new(launcher)
@@ -293,8 +322,6 @@ impl<K: Key, W: Worker> Launcher for KeyedLauncher<K, W> {
     }
 
     fn removed(&self) {
-        let ours = &self.worker.address;
-        let children = &self.directory.inner.children;
-        children.remove_if(&self.key, |_, other| other.is_same(ours));
+        self.directory.inner.forget(&self.key, &self.worker.address);
     }
 }

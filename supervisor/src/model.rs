@@ -18,18 +18,46 @@ use crate::status::{Cause, Change, NodeKind, StatusEvent};
 
 /// Everything that is known of the tree.
 pub(crate) struct Model {
-    pub(crate) nodes: BTreeMap<Arc<str>, Node>,
+    /// Boxed: a hundred thousand entries move about as the map grows.
+    pub(crate) nodes: BTreeMap<Arc<str>, Box<Node>>,
     /// The nodes that are not one of many.
     pub(crate) tree: BTreeSet<Arc<str>>,
     pub(crate) history: History,
-    /// Something in the tree changed that has not been rolled up.
+    pub(crate) unsettled: Unsettled,
+    pub(crate) stopping: bool,
+    started_at: WallTime,
+}
+
+/// What changed and has not been settled.
+#[derive(Default)]
+pub(crate) struct Unsettled {
+    /// Something in the tree changed.
     pub(crate) dirty: bool,
     /// Nodes of the many that say it began elsewhere: they hang together with the tree.
     pub(crate) pointing: BTreeSet<Arc<str>>,
-    /// Nodes of the many that changed and have not been settled.
+    /// Nodes of the many that changed.
     pub(crate) touched: Vec<Arc<str>>,
-    pub(crate) stopping: bool,
-    started_at: WallTime,
+}
+
+impl Unsettled {
+    /// Notes that `node` changed.
+    fn note(&mut self, node: &mut Node) {
+        if !node.is_one_of_many() {
+            self.dirty = true;
+            return;
+        }
+        let path = &node.facts.path;
+        if node.points_at().is_some() {
+            self.pointing.insert(Arc::clone(path));
+        } else if !self.pointing.is_empty() {
+            self.pointing.remove(path);
+        }
+        // It may be what one of those points at.
+        self.dirty |= !self.pointing.is_empty();
+        if !std::mem::replace(&mut node.is_touched, true) {
+            self.touched.push(Arc::clone(&node.facts.path));
+        }
+    }
 }
 
 impl Model {
@@ -38,10 +66,8 @@ impl Model {
         let mut model = Self {
             nodes: BTreeMap::new(),
             history: History::new(now),
-            dirty: false,
             tree: BTreeSet::new(),
-            pointing: BTreeSet::new(),
-            touched: Vec::new(),
+            unsettled: Unsettled::default(),
             stopping: false,
             started_at: now,
         };
@@ -66,53 +92,31 @@ impl Model {
     }
 
     pub(crate) fn is_dirty(&self) -> bool {
-        self.dirty || !self.touched.is_empty()
+        self.unsettled.dirty || !self.unsettled.touched.is_empty()
     }
 
     fn insert(&mut self, node: Node) {
         let path = Arc::clone(&node.facts.path);
+        let mut node = Box::new(node);
         if !node.is_one_of_many() {
             self.tree.insert(Arc::clone(&path));
         }
-        self.nodes.insert(Arc::clone(&path), node);
-        self.touch(&path);
+        self.unsettled.note(&mut node);
+        self.nodes.insert(path, node);
     }
 
-    /// Notes that a node has to be settled.
-    fn touch(&mut self, path: &str) {
-        let Some((path, node)) = self.nodes.get_key_value(path) else {
-            return;
-        };
-        let path = Arc::clone(path);
-        if !node.is_one_of_many() {
-            self.dirty = true;
-            return;
-        }
-        if node.points_at().is_some() {
-            self.pointing.insert(Arc::clone(&path));
-        } else {
-            self.pointing.remove(&path);
-        }
-        // It may be what one of those points at.
-        self.dirty |= !self.pointing.is_empty();
-        if let Some(node) = self.nodes.get_mut(&path)
-            && !std::mem::replace(&mut node.is_touched, true)
-        {
-            self.touched.push(path);
-        }
-    }
-
-    pub(crate) fn nodes(&self) -> &BTreeMap<Arc<str>, Node> {
+    pub(crate) fn nodes(&self) -> &BTreeMap<Arc<str>, Box<Node>> {
         &self.nodes
     }
 
     /// The nodes that are not one of many, by path.
     pub(crate) fn tree(&self) -> impl Iterator<Item = &Node> {
-        self.tree.iter().filter_map(|path| self.nodes.get(path))
+        let nodes = self.tree.iter().filter_map(|path| self.nodes.get(path));
+        nodes.map(|node| &**node)
     }
 
     pub(crate) fn node(&self, path: &str) -> Option<&Node> {
-        self.nodes.get(path)
+        self.nodes.get(path).map(|node| &**node)
     }
 
     pub(crate) fn add(&mut self, facts: NodeFacts) {
@@ -134,16 +138,18 @@ impl Model {
     }
 
     pub(crate) fn remove(&mut self, path: &str) {
-        self.dirty |= self.tree.remove(path) | !self.pointing.is_empty();
-        self.pointing.remove(path);
+        self.unsettled.dirty |= self.tree.remove(path) | !self.unsettled.pointing.is_empty();
+        self.unsettled.pointing.remove(path);
         self.nodes.remove(path);
     }
 
     pub(crate) fn remove_below(&mut self, path: &str) {
         self.nodes.retain(|other, _| !is_below(other, path));
         self.tree.retain(|other| !is_below(other, path));
-        self.pointing.retain(|other| !is_below(other, path));
-        self.dirty = true;
+        self.unsettled
+            .pointing
+            .retain(|other| !is_below(other, path));
+        self.unsettled.dirty = true;
     }
 
     /// Notes how an incarnation ended; its report ends with it.
@@ -158,7 +164,7 @@ impl Model {
                 node.restarts.last_reason = Some(end.message.clone());
             }
             node.end = Some(Box::new((end.clone(), now)));
-            self.touch(path);
+            self.unsettled.note(node);
         }
     }
 
@@ -180,7 +186,7 @@ impl Model {
             _ => WallTime::now(),
         };
         node.condition = condition.map(|condition| Box::new((condition, since)));
-        self.touch(path);
+        self.unsettled.note(node);
     }
 
     /// What the supervisor sees of a node from outside.
@@ -194,7 +200,7 @@ impl Model {
             Some(old) => *old = alarm,
             None => node.alarms.push((alarm, WallTime::now())),
         }
-        self.touch(path);
+        self.unsettled.note(node);
     }
 
     /// Ends the alarm of this code.
@@ -203,7 +209,7 @@ impl Model {
             let before = node.alarms.len();
             node.alarms.retain(|(alarm, _)| alarm.code != code);
             if node.alarms.len() != before {
-                self.touch(path);
+                self.unsettled.note(node);
             }
         }
     }
@@ -220,10 +226,10 @@ impl Model {
     /// Takes a change of state and writes it into the history.
     pub(crate) fn change(&mut self, change: &StateChange) {
         let now = WallTime::now();
-        self.touch(&change.path);
         let Some(node) = self.nodes.get_mut(&change.path) else {
             return;
         };
+        self.unsettled.note(node);
         let previous = std::mem::replace(&mut node.state, change.state);
         node.next_at = change.next_in.map(|wait| now.plus(wait));
         node.restarts.count = change.restarts;

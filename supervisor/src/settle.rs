@@ -20,10 +20,10 @@ impl Model {
             return;
         }
         let now = WallTime::now();
-        if std::mem::take(&mut self.dirty) {
+        if std::mem::take(&mut self.unsettled.dirty) {
             self.settle_tree(now);
         }
-        for path in std::mem::take(&mut self.touched) {
+        for path in std::mem::take(&mut self.unsettled.touched) {
             self.settle_one(&path, now);
         }
     }
@@ -32,7 +32,7 @@ impl Model {
     fn settle_tree(&mut self, now: WallTime) {
         let paths = self.paths_of_tree();
         let nodes = || paths.iter().filter_map(|path| self.nodes.get(path));
-        let owns: Vec<Own> = nodes().map(Node::own).collect();
+        let owns: Vec<Own> = nodes().map(|node| node.own()).collect();
         let inputs: Vec<Input> = nodes()
             .zip(&owns)
             .map(|(node, own)| input_of(node, own, &paths))
@@ -50,7 +50,12 @@ impl Model {
 
     /// All that are not one of many, and those of the many that name another or are named. Parents come before their children.
     fn paths_of_tree(&self) -> Vec<Arc<str>> {
-        let mut paths: Vec<Arc<str>> = self.tree.iter().chain(&self.pointing).cloned().collect();
+        let mut paths: Vec<Arc<str>> = self
+            .tree
+            .iter()
+            .chain(&self.unsettled.pointing)
+            .cloned()
+            .collect();
         let named = paths.iter().filter_map(|path| {
             let named = self.nodes.get(path)?.points_at()?;
             let (path, node) = self.nodes.get_key_value(named)?;
@@ -69,7 +74,7 @@ impl Model {
             return;
         };
         node.is_touched = false;
-        if self.pointing.contains(path) {
+        if self.unsettled.pointing.contains(path) {
             // Settled with the tree.
             return;
         }

@@ -225,8 +225,8 @@ fn of_effect(core: &Core, effect: &Effect) -> Option<String> {
 fn has_its_turn(core: &Core, child: &Child) -> bool {
     let mut earlier = core.children.range(..child.plan.id).map(|(_, other)| other);
     if core.restarts_together() {
-        let clearing = core.children.values().any(Child::is_clearing);
-        return !clearing && !earlier.any(Child::is_on_its_way);
+        let clearing = core.children.values().any(|child| child.is_clearing());
+        return !clearing && !earlier.any(|child| child.is_on_its_way());
     }
     let first = child.incarnation == 1;
     core.order != Order::Sequence || !first || earlier.all(|other| other.settled)

@@ -145,7 +145,8 @@ pub(crate) enum Effect {
 pub(crate) struct Core {
     strategy: Strategy,
     order: Order,
-    children: BTreeMap<ChildId, Child>,
+    /// Boxed: a hundred thousand entries move about as the map grows.
+    children: BTreeMap<ChildId, Box<Child>>,
     /// Children that want to be launched.
     pending: BTreeSet<ChildId>,
     essentials: Vec<ChildId>,
@@ -168,7 +169,7 @@ impl Core {
             .collect();
         let children = plans
             .into_iter()
-            .map(|plan| (plan.id, Child::new(plan)))
+            .map(|plan| (plan.id, Box::new(Child::new(plan))))
             .collect();
         Self {
             strategy,
@@ -232,7 +233,7 @@ impl Core {
             return;
         }
         self.pending.insert(plan.id);
-        self.children.insert(plan.id, Child::new(plan));
+        self.children.insert(plan.id, Box::new(Child::new(plan)));
     }
 
     fn ready(
@@ -471,7 +472,7 @@ impl Core {
     fn is_its_turn(&self, id: ChildId) -> bool {
         let first_start = self.children.get(&id).is_some_and(|c| !c.launched());
         if self.restarts_together() {
-            let clearing = self.children.values().any(Child::is_clearing);
+            let clearing = self.children.values().any(|child| child.is_clearing());
             let earlier_busy = self.children.range(..id).any(|(_, c)| c.is_on_its_way());
             return !clearing && !earlier_busy;
         }
@@ -518,6 +519,7 @@ impl Core {
         self.children
             .get_mut(&id)
             .filter(|child| child.incarnation == incarnation && child.incarnation_live)
+            .map(|child| &mut **child)
     }
 
     /// xorshift64*: jitter needs no more, and a seed replays it.
@@ -535,6 +537,6 @@ impl Core {
 
     #[cfg(test)]
     pub(crate) fn view_of(&self, id: ChildId) -> Option<ChildView> {
-        self.children.get(&id).map(Child::view)
+        self.children.get(&id).map(|child| child.view())
     }
 }

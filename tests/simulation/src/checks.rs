@@ -39,6 +39,7 @@ struct Run<'a> {
 
 #[derive(Default)]
 struct Request {
+    path: String,
     asked: Option<(Duration, Duration)>,
     served: u32,
     answers: Vec<(Duration, Outcome)>,
@@ -55,8 +56,9 @@ impl Run<'_> {
                 }
                 What::Serve(request) => requests.entry(request).or_default().served += 1,
                 What::Answer(request, outcome) => {
-                    let answers = &mut requests.entry(request).or_default().answers;
-                    answers.push((entry.at, outcome));
+                    let request: &mut Request = requests.entry(request).or_default();
+                    request.path = entry.path.to_string();
+                    request.answers.push((entry.at, outcome));
                 }
                 _ => {}
             }
@@ -79,7 +81,12 @@ impl Run<'_> {
             }
             let fits = match outcome {
                 Outcome::Reply => request.served == 1,
-                Outcome::Down | Outcome::Busy => request.served == 0 && answered == at,
+                Outcome::Busy => request.served == 0 && answered == at,
+                // At once, or when the incarnation ended in whose mailbox it waited.
+                Outcome::Down => {
+                    request.served == 0
+                        && (answered == at || self.ended_at(&request.path, answered))
+                }
                 Outcome::Deadline => request.served <= 1 && answered >= at + limit,
                 Outcome::Died => request.served <= 1,
             };
@@ -113,6 +120,15 @@ impl Run<'_> {
                 ));
             }
         }
+    }
+
+    /// Whether an incarnation of this node ended at that time.
+    fn ended_at(&self, path: &str, at: Duration) -> bool {
+        let ends = self
+            .of(path)
+            .filter(|entry| matches!(entry.what, What::Gone(_)));
+        ends.map(|entry| entry.at)
+            .any(|end| end.abs_diff(at) <= GRAIN)
     }
 
     /// The entries of one node.
