@@ -89,8 +89,13 @@ impl System {
 
     /// Starts that were refused for good: trying again is useless until somebody changes something.
     pub fn refusals(&self) -> Vec<Refusal> {
-        self.board()
-            .with(|model| model.nodes().values().filter_map(|node| node.refusal()).collect())
+        self.board().with(|model| {
+            model
+                .nodes()
+                .values()
+                .filter_map(|node| node.refusal())
+                .collect()
+        })
     }
 
     /// The oldest `limit` kept events after the id `since` (from the oldest kept one without it), of `path` and below

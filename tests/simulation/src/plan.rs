@@ -242,10 +242,7 @@ fn group(dice: &mut Dice, parent: &str, name: &str) -> Branch {
     let mut policy = policy(dice);
     // Its children's starts are limited by their own; this one is for a start that hangs between them.
     policy.start_limit = Duration::from_mins(10);
-    // It outlasts its children's stops, one after the other: a supervisor that is killed while a child drains leaves that child
-    // alive (`a_draining_child_outlives_its_supervisor`).
-    let bounds = children.iter().map(|c| c.stop_bound(c.policy.stop_limit));
-    policy.stop_limit = bounds.sum::<Duration>() * 2 + dice.millis(100, 5_000);
+    policy.stop_limit = dice.millis(500, 20_000);
     policy.restart = Restart::Permanent;
     let strategy = strategy(dice);
     Branch {
@@ -294,8 +291,7 @@ fn policy(dice: &mut Dice) -> Policy {
         probe: backoff(dice.millis(200, 2_000), dice.millis(2_000, 20_000)),
         handler_limit: dice.millis(200, 20_000),
         start_limit: dice.millis(200, 5_000),
-        // So short that a domain's own limit of 20 s outlasts them all.
-        stop_limit: dice.millis(100, 800),
+        stop_limit: dice.millis(100, 4_000),
         bears: dice.pick(&[
             Level::Normal,
             Level::Degraded,
