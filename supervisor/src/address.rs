@@ -384,7 +384,7 @@ impl<M: Send + 'static> Address<M> {
         dismiss(left, Fate::NeverBegun);
     }
 
-    /// There will be no next incarnation for now: everything that waits is dismissed.
+    /// No next incarnation is coming: everything that waits is dismissed.
     pub(crate) fn dismiss_all(&self) {
         let left = self.inner.slot.end(None, |_| false);
         dismiss(left, Fate::NeverBegun);

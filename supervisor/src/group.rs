@@ -21,7 +21,7 @@ use crate::core::{
 };
 use crate::end::{End, Record};
 use crate::group_start::{GroupSource, plans_of};
-use crate::launch::{Body, Call, Launcher, Live, Mailbox};
+use crate::launch::{Body, Call, Launcher, Live};
 use crate::level::{Level, State};
 use crate::panics::caught;
 use crate::spec::Strategy;
@@ -74,22 +74,22 @@ pub(crate) struct GroupLaunch {
     pub(crate) board: Board,
 }
 
-struct Slot {
+pub(crate) struct Slot {
     name: Arc<str>,
-    path: Arc<str>,
-    launcher: Arc<dyn Launcher>,
-    live: Option<(Live, u64)>,
-    last_end: Option<Box<End>>,
+    pub(crate) path: Arc<str>,
+    pub(crate) launcher: Arc<dyn Launcher>,
+    pub(crate) live: Option<(Live, u64)>,
+    pub(crate) last_end: Option<Box<End>>,
     opener: Option<oneshot::Sender<Result<(), End>>>,
 }
 
 pub(crate) struct GroupState {
-    launch: GroupLaunch,
-    core: Core,
+    pub(crate) launch: GroupLaunch,
+    pub(crate) core: Core,
     epoch: Epoch,
-    slots: HashMap<ChildId, Slot>,
+    pub(crate) slots: HashMap<ChildId, Slot>,
     names: HashMap<Arc<str>, ChildId>,
-    actors: HashMap<ActorId, ChildId>,
+    pub(crate) actors: HashMap<ActorId, ChildId>,
     next_id: ChildId,
     timers: BinaryHeap<Reverse<(Duration, ChildId, u64)>>,
     /// The wake-up that is under way, if any.
@@ -173,7 +173,7 @@ impl GroupState {
         id
     }
 
-    async fn handle_event(&mut self, myself: &ActorRef<GroupMsg>, event: Event) {
+    pub(crate) async fn handle_event(&mut self, myself: &ActorRef<GroupMsg>, event: Event) {
         let now = self.epoch.now();
         let was_up = self.up;
         let was_settled = self.settled;
@@ -324,60 +324,6 @@ impl GroupState {
                 drop(opener.send(Err(end)));
             }
         }
-    }
-
-    /// ractor tells that a supervisor below this one has ended.
-    async fn group_ended(
-        &mut self,
-        myself: &ActorRef<GroupMsg>,
-        actor: ActorId,
-        failed: Option<String>,
-    ) {
-        let Some(child) = self.actors.remove(&actor) else {
-            return;
-        };
-        let live = self.slots.get(&child).and_then(|slot| slot.live.as_ref());
-        if let Some(incarnation) = live
-            .filter(|(live, _)| live.body.actor() == Some(actor))
-            .map(|(_, incarnation)| *incarnation)
-        {
-            self.child_ended(myself, child, incarnation, failed).await;
-        }
-    }
-
-    async fn child_ended(
-        &mut self,
-        myself: &ActorRef<GroupMsg>,
-        child: ChildId,
-        incarnation: u64,
-        failed: Option<String>,
-    ) {
-        let is_stopping = self.core.is_stopping_child(child);
-        let Some(slot) = self.slots.get_mut(&child) else {
-            return;
-        };
-        let Some((live, _)) = slot.live.take_if(|(_, its)| *its == incarnation) else {
-            return;
-        };
-        let end = end_of(&live, slot.launcher.mailbox(), incarnation, failed);
-        if end.kind == EndKind::Killed && is_stopping {
-            self.launch.board.note_killed(&slot.path);
-        }
-        let kind = end.kind;
-        if kind != EndKind::Normal {
-            tracing::warn!(path = %slot.path, code = %end.code, reason = %end.message, "ended");
-        }
-        self.launch.board.ended(&slot.path, &end);
-        if matches!(live.body, Body::Group(_)) {
-            self.launch.board.remove_below(&slot.path);
-        }
-        slot.last_end = Some(Box::new(end));
-        let event = Event::Ended {
-            child,
-            incarnation,
-            end: kind,
-        };
-        self.handle_event(myself, event).await;
     }
 
     fn tell_parent(&self) {
@@ -584,31 +530,6 @@ impl Actor for Group {
         state.launch.board.unregister_group(&state.launch.path);
         Ok(())
     }
-}
-
-/// How an incarnation ended, with its circumstances; what it left in its mailbox is seen to.
-fn end_of(
-    live: &Live,
-    mailbox: Option<&dyn Mailbox>,
-    incarnation: u64,
-    failed: Option<String>,
-) -> End {
-    let cell = mailbox.map(Mailbox::cell);
-    let in_hand = cell.and_then(|cell| cell.in_hand());
-    let in_hand = in_hand.map(|hand| hand.message);
-    let mut end = live.record.conclude(failed, in_hand);
-    end.incarnation = incarnation;
-    if let Some(cell) = cell {
-        if end.message_type.is_none() {
-            end.message_type = in_hand;
-            end.mailbox_depth = cell.mailbox().depth;
-        }
-        cell.done();
-    }
-    if let Some(mailbox) = mailbox {
-        mailbox.ended();
-    }
-    end
 }
 
 /// The path of a child.

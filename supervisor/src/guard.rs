@@ -40,10 +40,10 @@ pub(crate) async fn guarded<F: Future>(
     began: Instant,
     limit: Duration,
     onlooker: &impl Onlooker,
-    call: F,
+    handling: F,
 ) -> Result<F::Output, Fallen> {
-    let mut call = pin!(caught_as(cell.id(), call));
-    if let Some(ended) = first_poll(call.as_mut()).await {
+    let mut handling = pin!(caught_as(cell.id(), handling));
+    if let Some(ended) = first_poll(handling.as_mut()).await {
         return ended.map_err(Fallen::Panicked);
     }
     let mut is_stuck = false;
@@ -52,7 +52,7 @@ pub(crate) async fn guarded<F: Future>(
         let look = look_again(cell, since, limit);
         tokio::select! {
             biased;
-            ended = &mut call => break ended.map_err(Fallen::Panicked),
+            ended = &mut handling => break ended.map_err(Fallen::Panicked),
             () = sleep_until(look) => {}
         }
         let since = cell.last_progress().map_or(began, |last| last.max(began));
@@ -133,10 +133,10 @@ mod tests {
     async fn run(
         cell: &NodeCell,
         log: &Log,
-        call: impl Future<Output = u8>,
+        work: impl Future<Output = u8>,
     ) -> (Option<u8>, Duration) {
         let began = Instant::now();
-        let ended = guarded(cell, began, Duration::from_secs(2), log, call).await;
+        let ended = guarded(cell, began, Duration::from_secs(2), log, work).await;
         (ended.ok(), began.elapsed())
     }
 
@@ -155,14 +155,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn progress_puts_the_limit_off() {
         let (cell, log) = (cell(), Log::default());
-        let call = async {
+        let work = async {
             for _ in 0..10 {
                 tokio::time::sleep(Duration::from_millis(1_500)).await;
                 cell.mark_progress();
             }
             7
         };
-        let (ended, took) = run(&cell, &log, call).await;
+        let (ended, took) = run(&cell, &log, work).await;
         assert_eq!((ended, took), (Some(7), Duration::from_secs(15)));
         let told = log.stuck.load(Ordering::Relaxed);
         assert!(told >= 1 && told == log.unstuck.load(Ordering::Relaxed));
@@ -171,13 +171,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_protected_section_takes_as_long_as_it_likes() {
         let (cell, log) = (cell(), Log::default());
-        let call = async {
+        let work = async {
             cell.protect();
             tokio::time::sleep(Duration::from_mins(10)).await;
             cell.unprotect();
             std::future::pending().await
         };
-        let (ended, took) = run(&cell, &log, call).await;
+        let (ended, took) = run(&cell, &log, work).await;
         assert_eq!(ended, None);
         assert!(
             took >= Duration::from_secs(602) && took <= Duration::from_millis(602_200),

@@ -79,7 +79,7 @@ pub(crate) trait Mailbox {
     fn cell(&self) -> &Arc<NodeCell>;
     /// From now on callers hear that it is down; what was admitted stays.
     fn close(&self, down: Down);
-    /// There is no next incarnation for now: what was admitted is dismissed.
+    /// No next incarnation is coming: what was admitted is dismissed.
     fn dismiss(&self);
     /// Lets the live incarnation end when it has served what was admitted.
     fn drain(&self);

@@ -9,7 +9,7 @@
 //! - How it calls out: [`Dependency`], [`DependencyPolicy`], [`CallFault`] (`dependency/`).
 //! - What edges use: [`System`] (`system.rs`, `reading.rs`), [`NodeStatus`] and [`StatusEvent`] (`status.rs`).
 //! - The decisions, pure: `core/` (restart, order, stop) and `rollup.rs` (levels and causes).
-//! - The shell around them: `group.rs` (a supervisor), `shell.rs` (a worker), `launch.rs`, `board.rs`, `model.rs` and
+//! - The shell around them: `group.rs` (a supervisor; its children's starts and ends in `group_start.rs`, `group_ends.rs`), `shell.rs` (a worker), `launch.rs`, `board.rs`, `model.rs` and
 //!   `node.rs` (what is known of each node), `settle.rs`, `history.rs`.
 //! - The watch: `guard.rs` (over one handler call), `on_thread.rs` (whose code runs where), `waits.rs` (who waits for whom),
 //!   `watchdog.rs` (a thread of its own over all of it).
@@ -28,6 +28,7 @@ mod domain;
 mod end;
 mod fault;
 mod group;
+mod group_ends;
 mod group_start;
 mod guard;
 mod history;

@@ -55,11 +55,7 @@ pub fn spawn(future: impl Future<Output = ()> + Send + 'static) -> OwnedTask {
     }
 }
 
-/// Runs something that ends at its first poll, from outside of the runtime.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "it has no await, so there is nothing to own"
-)]
+/// Runs something that ends at its first poll, from outside of the runtime. It has no await, so there is nothing to own.
 pub(crate) fn knock(
     runtime: &tokio::runtime::Handle,
     answer: impl Future<Output = ()> + Send + 'static,

@@ -51,14 +51,14 @@ impl Drop for Waiting {
 /// Notes that the actor whose code runs here (if any) waits for `callee`.
 pub(crate) fn note(callee: &Arc<NodeCell>, since: Instant) -> Option<Waiting> {
     static TICKETS: AtomicU64 = AtomicU64::new(0);
-    let caller = on_thread::current();
-    (caller != 0).then(|| {
+    let asker = on_thread::current();
+    (asker != 0).then(|| {
         let ticket = TICKETS.fetch_add(1, Ordering::Relaxed);
         let callee = Arc::clone(callee);
         OPEN.insert(
             ticket,
             Open {
-                caller,
+                caller: asker,
                 callee,
                 since,
             },
@@ -79,15 +79,15 @@ pub(crate) fn told(cells: &HashMap<u64, Arc<NodeCell>>) -> Vec<Wait> {
     open.sort_by_key(|wait| wait.since);
     let circles = circles(&open, now, Duration::ZERO);
     let told = open.iter().filter_map(|wait| {
-        let caller = cells.get(&wait.caller)?;
-        let callee = cells.get(&wait.callee.id())?;
+        let waits = cells.get(&wait.caller)?;
+        let awaited = cells.get(&wait.callee.id())?;
         let together =
-            |circle: &Vec<u64>| circle.contains(&wait.caller) && circle.contains(&callee.id());
+            |circle: &Vec<u64>| circle.contains(&wait.caller) && circle.contains(&awaited.id());
         let waited = now.saturating_duration_since(wait.since);
         Some(Wait {
-            caller: caller.path().to_string(),
-            callee: callee.path().to_string(),
-            working_on: caller.in_hand().map(|hand| hand.message.to_owned()),
+            caller: waits.path().to_string(),
+            callee: awaited.path().to_string(),
+            working_on: waits.in_hand().map(|hand| hand.message.to_owned()),
             for_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
             in_circle: circles.iter().any(together),
         })

@@ -25,6 +25,7 @@ pub(crate) fn event(id: u64, path: &str) -> StatusEvent {
         impact: None,
         fallback: None,
         action: None,
+        end: None,
     }
 }
 

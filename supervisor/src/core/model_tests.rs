@@ -491,10 +491,16 @@ impl Pair {
     /// Fires the earliest timer that the machine still counts, and all stale ones before it.
     fn wake(&mut self) -> Result<(), TestCaseError> {
         while let Some((at, child, token)) = self.world.timers.pop_first() {
-            let counts = |other: &Box<Child>| other.token == token && other.timer == Some(at);
+            let counts = |other: &Child| other.token == token && other.timer == Some(at);
             self.world.now = self.world.now.max(at);
             let event = Event::Timer { child, token };
-            if self.world.core.children.get(&child).is_some_and(counts) {
+            if self
+                .world
+                .core
+                .children
+                .get(&child)
+                .is_some_and(|child| counts(child))
+            {
                 return self.event(event);
             }
             let effects = self.world.step(event);

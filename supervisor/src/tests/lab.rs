@@ -214,12 +214,9 @@ pub(super) async fn eventually(what: &str, mut check: impl FnMut() -> bool) {
 
 /// As [`eventually`], from outside of a runtime whose threads may all be blocked.
 pub(super) fn eventually_outside(what: &str, mut check: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(30);
     while !check() {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "never came true: {what}"
-        );
+        assert!(Instant::now() < deadline, "never came true: {what}");
         std::thread::yield_now();
     }
 }

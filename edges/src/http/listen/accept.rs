@@ -149,14 +149,25 @@ enum Arrival {
 
 impl Acceptor {
     async fn run(mut self, detached: DetachedListeners, stop: CancellationToken) {
-        let (tcp, local) = match detached.attach() {
-            Ok(attached) => attached,
-            Err(error) => return tracing::error!(%error, "the listener cannot be served"),
-        };
+        match detached.attach() {
+            Ok((tcp, local)) => self.accept(tcp, local, &stop).await,
+            Err(error) => tracing::error!(%error, "the listener cannot be served"),
+        }
+        while let Some(ended) = self.connections.join_next().await {
+            report(ended);
+        }
+    }
+
+    async fn accept(
+        &mut self,
+        tcp: tokio::net::TcpListener,
+        local: Option<LocalListener>,
+        stop: &CancellationToken,
+    ) {
         let mut backoff = BACKOFF.0;
         loop {
             let arrival = tokio::select! {
-                () = stop.cancelled() => break,
+                () = stop.cancelled() => return,
                 Some(ended) = self.connections.join_next() => {
                     report(ended);
                     continue;
@@ -172,16 +183,12 @@ impl Acceptor {
                 Err(error) => {
                     tracing::warn!(%error, pause_ms = backoff.as_millis(), "connections cannot be accepted; trying again");
                     tokio::select! {
-                        () = stop.cancelled() => break,
+                        () = stop.cancelled() => return,
                         () = tokio::time::sleep(backoff) => {}
                     }
                     backoff = (backoff * 2).min(BACKOFF.1);
                 }
             }
-        }
-        drop((tcp, local));
-        while let Some(ended) = self.connections.join_next().await {
-            report(ended);
         }
     }
 

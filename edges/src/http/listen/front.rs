@@ -150,20 +150,10 @@ impl Sorter {
         counted: TaskTrackerToken,
     ) {
         let mut first = [0; PEEKED];
-        let peek = tokio::time::timeout(self.silence, io.peek(&mut first));
-        let peeked = tokio::select! {
-            peeked = peek => peeked,
-            () = self.protocol.closed() => return,
+        let Some(peeked) = self.first_bytes(&io, &mut first).await else {
+            return;
         };
-        let first = match peeked {
-            Ok(Ok(peeked)) if peeked > 0 => first.get(..peeked).unwrap_or_default(),
-            Ok(Ok(_)) => return,
-            Ok(Err(error)) => {
-                return tracing::debug!(%error, "connection ended before its first byte");
-            }
-            Err(_) => return tracing::debug!("silent connection closed"),
-        };
-        if is_served_here(first, I::IS_LOCAL) {
+        if is_served_here(first.get(..peeked).unwrap_or_default(), I::IS_LOCAL) {
             self.protocol.serve(io, connection, self.router).await;
             drop(counted);
             return;
@@ -179,6 +169,22 @@ impl Sorter {
                 drop(self.main.send(handover).await);
             }
             Err(error) => tracing::debug!(%error, "connection lost"),
+        }
+    }
+
+    /// How many of the first bytes there are; `None` when the client left, stays silent, or connections are closed.
+    async fn first_bytes<I: Arrived>(&self, io: &I, first: &mut [u8]) -> Option<usize> {
+        let peek = tokio::time::timeout(self.silence, io.peek(first));
+        let peeked = tokio::select! {
+            peeked = peek => peeked,
+            () = self.protocol.closed() => return None,
+        };
+        match peeked {
+            Ok(peeked) => peeked.ok().filter(|peeked| *peeked > 0),
+            Err(_) => {
+                tracing::debug!("silent connection closed");
+                None
+            }
         }
     }
 }
