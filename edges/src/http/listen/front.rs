@@ -94,7 +94,7 @@ pub(super) enum Detached {
 
 /// A socket that has just been accepted here.
 pub(super) trait Arrived:
-    tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + Sized + 'static
+    tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + Sync + Sized + 'static
 {
     /// Whether this is the local operator.
     const IS_LOCAL: bool;
@@ -179,13 +179,10 @@ impl Sorter {
             peeked = peek => peeked,
             () = self.protocol.closed() => return None,
         };
-        match peeked {
-            Ok(peeked) => peeked.ok().filter(|peeked| *peeked > 0),
-            Err(_) => {
-                tracing::debug!("silent connection closed");
-                None
-            }
+        if peeked.is_err() {
+            tracing::debug!("silent connection closed");
         }
+        peeked.ok()?.ok().filter(|peeked| *peeked > 0)
     }
 }
 
