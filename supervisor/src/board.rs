@@ -75,19 +75,23 @@ impl Board {
     /// Runs `act` on the model. Short: supervisors wait for it.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Model) -> T) -> T {
         let mut model = lock(&self.inner.model);
+        let (old, was_dirty) = (model.newest_event(), model.is_dirty());
         let result = act(&mut model);
         let newest = model.newest_event();
-        let dirty = model.is_dirty();
+        let is_dirty = model.is_dirty();
         drop(model);
-        self.inner.newest.send_if_modified(|seen| {
-            // A slower caller must not take back what a faster one told.
-            let changed = newest > *seen;
-            if changed {
-                *seen = newest;
-            }
-            changed
-        });
-        if dirty {
+        if newest != old {
+            self.inner.newest.send_if_modified(|seen| {
+                // A slower caller must not take back what a faster one told.
+                let changed = newest > *seen;
+                if changed {
+                    *seen = newest;
+                }
+                changed
+            });
+        }
+        // Who made it dirty has told the monitor already.
+        if is_dirty && !was_dirty {
             self.inner.changed.notify_one();
         }
         result
@@ -167,6 +171,8 @@ impl Board {
         /// While a timer is due this soon, one that is set for later (every ask sets one) need not wake the thread that waits for
         /// timers: a system call saved with each ask.
         const PULSE: Duration = Duration::from_millis(250);
+        // What was there before this ran has told nobody.
+        self.with(Model::settle);
         loop {
             tokio::select! {
                 () = self.inner.changed.notified() => {

@@ -111,6 +111,14 @@ impl Worker for ManagerActor {
             ManagerMsg::Tick => "tick",
         }
     }
+
+    /// Whoever still waits for an answer gets it from the next one; notes to itself begin anew with each incarnation.
+    fn survives_restart(msg: &ManagerMsg) -> bool {
+        !matches!(
+            msg,
+            ManagerMsg::Refresh { .. } | ManagerMsg::Used { .. } | ManagerMsg::Tick
+        )
+    }
 }
 
 impl ManagerActor {

@@ -150,4 +150,9 @@ impl Worker for ManagerActor {
             ManagerMsg::Attach { .. } => "attach",
         }
     }
+
+    /// What was not begun can be begun by the next one: terminals outlive their manager.
+    fn survives_restart(_msg: &Self::Msg) -> bool {
+        true
+    }
 }
