@@ -146,16 +146,20 @@ impl GroupState {
         let id = self.next_id;
         self.next_id += 1;
         let name: Arc<str> = spec.name.into();
-        let path: Arc<str> = join(&self.launch.path, &name).into();
+        let mailbox = spec.launcher.mailbox();
+        let cell = mailbox.map(|mailbox| Arc::clone(mailbox.cell()));
+        let path = join(&self.launch.path, &name);
+        // One text for all that name it, as long as the address is where it should be.
+        let path: Arc<str> = match &cell {
+            Some(cell) if **cell.path() == *path => Arc::clone(cell.path()),
+            _ => path.into(),
+        };
         self.launch.board.add(NodeFacts {
             path: Arc::clone(&path),
             kind: spec.launcher.kind(),
             bears: spec.policy.bears,
             budget: spec.policy.budget.max,
-            cell: spec
-                .launcher
-                .mailbox()
-                .map(|mailbox| Arc::clone(mailbox.cell())),
+            cell,
             manifest: spec.manifest,
         });
         self.names.insert(Arc::clone(&name), id);

@@ -130,7 +130,8 @@ impl Child {
         self.incarnation_live = true;
         self.phase = Phase::Starting;
         self.next = None;
-        if self.incarnation == 1 {
+        // A keyed child waits for nothing, so it has been starting since it was added.
+        if self.incarnation == 1 && !self.plan.ephemeral {
             self.publish(out);
         }
         out.push(Effect::Launch {
