@@ -21,6 +21,8 @@ pub(crate) struct Node {
     #[serde(default)]
     pub(crate) cause: Option<Cause>,
     #[serde(default)]
+    pub(crate) also: Vec<Cause>,
+    #[serde(default)]
     pub(crate) impact: Option<String>,
     #[serde(default)]
     pub(crate) fallback: Option<String>,

@@ -283,6 +283,13 @@ fn why(node: &Node, now: Micros, text: &mut Prose<'_>) {
             .unwrap_or_default();
         text.paragraph(&format!("It last ended because: {reason}{when}."));
     }
+    if !node.also.is_empty() {
+        let others = node.also.iter();
+        text.section(
+            "What else is wrong",
+            others.map(|cause| cause_sentence(node, cause, now)),
+        );
+    }
 }
 
 fn cause_sentence(node: &Node, cause: &Cause, now: Micros) -> String {

@@ -204,6 +204,27 @@ fn run(moment: &str) -> i64 {
 }
 
 #[test]
+fn what_else_is_wrong_is_told() {
+    let mut node = unwell();
+    let other = json!({"path": "/feeds/upstream", "code": "dependency.open", "message": "does not answer",
+        "since": "2026-01-31T11:59:00.000Z", "chain": ["/feeds/upstream", "/feeds", "/"]});
+    node.also = vec![serde_json::from_value(other).unwrap()];
+    let text = explained(&node, None, &[], &Style::PLAIN);
+    let told = text
+        .split_once("What else is wrong\n")
+        .expect("the section")
+        .1;
+    assert!(
+        told.trim_start().starts_with("It began at /feeds/upstream"),
+        "{told}"
+    );
+    assert!(
+        told.contains("does not answer (dependency.open)."),
+        "{told}"
+    );
+}
+
+#[test]
 fn ends_and_changes_from_before_the_last_start() {
     let (before, present) = (
         run("2026-01-30T09:00:00.000Z"),
