@@ -411,18 +411,24 @@ impl<M: Send + 'static> Address<M> {
         }
     }
 
-    /// A message of the actor to itself: it takes no place and ends with the incarnation.
-    pub(crate) fn push_own(&self, load: Load<M>) {
+    /// A message of an incarnation to itself: it takes no place, and is nobody's when the incarnation has ended.
+    pub(crate) fn push_own(&self, owner: u64, load: Load<M>) {
         let deadline = None;
-        // The owner's own lane is never refused.
-        drop(self.inner.slot.push(Lane::Own, Envelope { load, deadline }));
+        dismiss(
+            self.inner
+                .slot
+                .push_own(Some(owner), Envelope { load, deadline }),
+            Fate::NeverBegun,
+        );
     }
 
     /// Injects what goes through the mailbox; `false` when the actor is down.
     pub(crate) fn inject(&self, injection: Injection) -> bool {
         let is_up = self.is_up();
         if is_up {
-            self.push_own(Load::Inject(injection));
+            let load = Load::Inject(injection);
+            let deadline = None;
+            drop(self.inner.slot.push_own(None, Envelope { load, deadline }));
         }
         is_up
     }

@@ -68,6 +68,8 @@ impl Condition {
 
 struct Inner<M> {
     address: Address<M>,
+    /// Names this incarnation to the address.
+    owner: u64,
     board: Board,
     incarnation: u64,
     tasks: Mutex<JoinSet<()>>,
@@ -112,10 +114,12 @@ impl<M> std::fmt::Debug for Context<M> {
 }
 
 impl<M: Send + 'static> Context<M> {
-    pub(crate) fn new(address: Address<M>, board: Board, incarnation: u64) -> Self {
+    pub(crate) fn new(address: Address<M>, owner: u64,
+        board: Board, incarnation: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
                 address,
+                owner,
                 board,
                 incarnation,
                 tasks: Mutex::new(JoinSet::new()),
@@ -173,10 +177,10 @@ impl<M: Send + 'static> Context<M> {
 
     /// Delivers `msg` to this incarnation after `delay`. It ends with the incarnation and takes no place in the mailbox.
     pub fn after(&self, delay: Duration, msg: M) {
-        let address = self.inner.address.clone();
+        let (address, owner) = (self.inner.address.clone(), self.inner.owner);
         self.offload(async move {
             tokio::time::sleep(delay).await;
-            address.push_own(Load::Timer(msg));
+            address.push_own(owner, Load::Timer(msg));
         });
     }
 

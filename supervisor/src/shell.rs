@@ -53,9 +53,11 @@ pub(crate) fn spawn<W: Worker>(launch: Launch<W>) -> OwnedTask {
         incarnation: launch.incarnation,
         record: Arc::clone(&launch.record),
     };
+    // Claims the address at once: an order to stop that follows must not be taken for one to an incarnation before.
+    let state = ShellState::new(launch);
     task::spawn(async move {
         let _farewell = farewell;
-        ShellState::new(launch).live().await;
+        state.live().await;
     })
 }
 
@@ -142,7 +144,7 @@ impl<W: Worker> ShellState<W> {
         Self {
             seed: Some(launch.seed),
             worker: None,
-            cx: Context::new(address, launch.board.clone(), launch.incarnation),
+            cx: Context::new(address, owner, launch.board.clone(), launch.incarnation),
             address: launch.address,
             owner,
             handler_limit: launch.handler_limit,

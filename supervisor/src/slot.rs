@@ -177,9 +177,7 @@ impl<T, D: Copy> Slot<T, D> {
     /// Admits `item`, or hands it back with the reason. The ticket names it for [`Self::withdraw`].
     pub(crate) fn push(&self, lane: Lane, item: T) -> Result<u64, (Refused<D>, T)> {
         let mut state = self.lock();
-        if let Some(down) = state.shut
-            && lane != Lane::Own
-        {
+        if let Some(down) = state.shut {
             return Err((Refused::Shut(down), item));
         }
         match lane {
@@ -206,6 +204,28 @@ impl<T, D: Copy> Slot<T, D> {
             waker.wake();
         }
         Ok(ticket)
+    }
+
+    /// An entry that takes no place, for the incarnation `owner` (whichever it is, with `None`); handed back when that is not the
+    /// present one.
+    pub(crate) fn push_own(&self, owner: Option<u64>, item: T) -> Option<T> {
+        let mut state = self.lock();
+        if owner.is_some_and(|owner| owner != state.owner) {
+            return Some(item);
+        }
+        state.tickets += 1;
+        let entry = Entry {
+            ticket: state.tickets,
+            lane: Lane::Own,
+            item,
+        };
+        state.work.push_back(entry);
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        None
     }
 
     /// Takes back what was admitted and not yet handed to the owner.
@@ -340,7 +360,8 @@ mod tests {
         for item in 0..4 {
             slot.push(Lane::Work, item).unwrap();
         }
-        slot.push(Lane::Own, 10).unwrap();
+        assert_eq!(slot.push_own(Some(1), 10), None);
+        assert_eq!(slot.push_own(Some(2), 11), Some(11));
         assert_eq!(next(&slot, 1), Some(Next::Serve(0)));
         slot.shut_own(1, 7);
         let dropped = slot.end(Some(1), |item| item % 2 == 1);
