@@ -9,6 +9,7 @@
 //! * `options` reads the command line, `machine` tells where it ran, `table` and `figures` print.
 //! * `start` ready time and idleness; `store` group commit; `ptys` output, echo and memory; `restart` a panicking manager;
 //!   `supervision` the supervisor beside ractor, kameo and Erlang/OTP.
+//! * `watchdog` a blocked runtime and an async hang.
 //! * `ptys::bare` is the peer of the terminals: a server of this same binary, in a process of its own.
 #![forbid(unsafe_code)]
 #![expect(
@@ -27,6 +28,7 @@ mod start;
 mod store;
 mod supervision;
 mod table;
+mod watchdog;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -94,6 +96,7 @@ async fn run(bench: Bench, binary: &Path, is_quick: bool, goals: &mut Goals) -> 
         Bench::Ptys => ptys::run(binary, is_quick, goals).await,
         Bench::Restart => restart::run(binary, is_quick, goals).await,
         Bench::Supervision => supervision::run(is_quick, goals).await,
+        Bench::Watchdog => watchdog::run(binary, is_quick, goals).await,
     };
     outcome.with_context(|| format!("bench {}", bench.name()))
 }

@@ -10,7 +10,7 @@ use crate::supervision::Order;
 pub(crate) const USAGE: &str = "\
 cargo xtask bench [NAME…] [OPTIONS]
 
-    NAME            start, store, ptys, restart, supervision; all of them without one
+    NAME            start, store, ptys, restart, supervision, watchdog; all of them without one
     --quick         few and short rounds: to see that it works, not how fast
     --daemon PATH   the daemon's binary; otherwise $MAINSTAY_BIN, or `mainstay` beside this program
 
@@ -46,15 +46,17 @@ pub(crate) enum Bench {
     Ptys,
     Restart,
     Supervision,
+    Watchdog,
 }
 
 impl Bench {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Start,
         Self::Store,
         Self::Ptys,
         Self::Restart,
         Self::Supervision,
+        Self::Watchdog,
     ];
 
     /// What it is called on the command line.
@@ -65,6 +67,7 @@ impl Bench {
             Self::Ptys => "ptys",
             Self::Restart => "restart",
             Self::Supervision => "supervision",
+            Self::Watchdog => "watchdog",
         }
     }
 }
