@@ -114,8 +114,7 @@ impl<M> std::fmt::Debug for Context<M> {
 }
 
 impl<M: Send + 'static> Context<M> {
-    pub(crate) fn new(address: Address<M>, owner: u64,
-        board: Board, incarnation: u64) -> Self {
+    pub(crate) fn new(address: Address<M>, owner: u64, board: Board, incarnation: u64) -> Self {
         Self {
             inner: Arc::new(Inner {
                 address,
