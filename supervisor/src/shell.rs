@@ -304,8 +304,9 @@ impl<W: Worker> ShellState<W> {
 /// Bears one request of a drill's flood, which fills up again behind it until its time is over.
 async fn bear<M: Send + 'static>(address: &Address<M>, until: Instant, now: Instant) {
     if now < until {
-        tokio::time::sleep(BALLAST).await;
+        // First what takes the place of the one before, so that hardly a caller gets in between.
         address.flood(until);
+        tokio::time::sleep(BALLAST).await;
     }
 }
 

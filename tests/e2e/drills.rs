@@ -512,3 +512,35 @@ async fn a_stop_ends_a_drill() {
         .expect(202);
     daemon.stop().await;
 }
+
+/// While the clock is ahead what happens is dated ahead, and afterwards it is not.
+#[tokio::test]
+async fn the_clock_jumps_and_comes_back() {
+    let daemon = daemon().drills().start().await;
+    let operator = daemon.local();
+    let created = async |name: &str| {
+        let token = json!({ "name": name });
+        let made = operator
+            .post("/api/v1/tokens", &token)
+            .await
+            .expect(201)
+            .json();
+        made["created_at"].as_str().expect("a time").to_owned()
+    };
+    let before = created("before").await;
+    let order = json!({ "for_ms": 3_000 });
+    let begun = operator
+        .post("/api/v1/drills/clock-jump", &order)
+        .await
+        .expect(202)
+        .json();
+    let during = created("during").await;
+    over(&operator, &begun).await;
+    let after = created("after").await;
+    // RFC 3339 in UTC sorts as text.
+    assert!(
+        before < after && after < during,
+        "{before} {during} {after}"
+    );
+    daemon.stop().await;
+}
