@@ -53,8 +53,8 @@ pub(crate) enum Load<M> {
     Timer(M),
     /// A fault that a drill injects.
     Inject(Injection),
-    /// Takes a place in the mailbox and does nothing: a drill's flood.
-    Ballast,
+    /// Takes a place in the mailbox and does nothing: a drill's flood, which goes on until then.
+    Ballast(Instant),
 }
 
 /// A fault that a drill can inject into an actor.
@@ -66,9 +66,18 @@ pub enum Injection {
     Error,
     /// It is killed.
     Kill,
-    /// Its handler awaits what never comes.
-    Hang,
+    /// Its handler awaits what does not come for this long.
+    Hang(Duration),
+    /// Its handler blocks its thread for this long, at most [`LONGEST_BLOCK`]: nothing can end that early.
+    Block(Duration),
+    /// It panics, and again whenever it is ready, for this long or until an operator orders something of it.
+    CrashLoop(Duration),
+    /// Its mailbox is kept full of requests that mean nothing, for this long.
+    Flood(Duration),
 }
+
+/// The longest that a drill blocks a thread.
+pub const LONGEST_BLOCK: Duration = Duration::from_secs(5);
 
 /// What a caller hears while nobody is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -425,29 +434,31 @@ impl<M: Send + 'static> Address<M> {
     /// Injects what goes through the mailbox; `false` when the actor is down.
     pub(crate) fn inject(&self, injection: Injection) -> bool {
         let is_up = self.is_up();
-        if is_up {
-            let load = Load::Inject(injection);
-            let deadline = None;
-            drop(self.inner.slot.push_own(None, Envelope { load, deadline }));
+        match injection {
+            _ if !is_up => {}
+            Injection::Flood(span) => self.flood(Instant::now() + span),
+            other => {
+                let load = Load::Inject(other);
+                let deadline = None;
+                drop(self.inner.slot.push_own(None, Envelope { load, deadline }));
+            }
         }
         is_up
     }
 
-    /// Fills the mailbox with requests that mean nothing, all but `spare` places; tells how many they are.
-    pub(crate) fn flood(&self, spare: u32) -> u32 {
-        let room = self.inner.cell.limit().saturating_sub(spare);
-        let mut pushed = 0;
-        while pushed < room {
+    /// Fills the mailbox with requests that mean nothing, and with one more, which is refused as a caller's would be.
+    pub(crate) fn flood(&self, until: Instant) {
+        for _ in 0..=self.inner.cell.limit() {
             let ballast = Envelope {
-                load: Load::Ballast,
+                load: Load::Ballast(until),
                 deadline: None,
             };
-            if self.inner.slot.push(Lane::Work, ballast).is_err() {
-                break;
+            match self.inner.slot.push(Lane::Work, ballast) {
+                Ok(_) => {}
+                Err((Refused::Full(_), _)) => return self.inner.cell.note_refused(),
+                Err((Refused::Shut(_), _)) => return,
             }
-            pushed += 1;
         }
-        pushed
     }
 
     pub(crate) fn cell(&self) -> &Arc<NodeCell> {
@@ -464,7 +475,7 @@ impl<M: Send> Depth for Inner<M> {
 fn survives<W: Worker>(envelope: &Envelope<W::Msg>) -> bool {
     match &envelope.load {
         Load::Work(msg) => W::survives_restart(msg),
-        Load::Timer(_) | Load::Inject(_) | Load::Ballast => false,
+        Load::Timer(_) | Load::Inject(_) | Load::Ballast(_) => false,
     }
 }
 

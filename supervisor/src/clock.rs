@@ -2,6 +2,7 @@
 //!
 //! Decisions (budgets, backoff, limits) never use wall time, so that a clock that jumps restarts nothing.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -10,6 +11,29 @@ use tokio::time::Instant;
 /// A point in wall time: microseconds since 1970-01-01 UTC. Serialised as RFC 3339 with milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(pub i64);
+
+/// How far a drill has moved wall time, in microseconds.
+static SHIFT_US: AtomicI64 = AtomicI64::new(0);
+
+/// Wall time as this crate reads it is moved until this is dropped: a drill's clock that jumps. One at a time.
+#[derive(Debug)]
+#[must_use = "dropping it moves the clock back"]
+pub struct ClockShift(());
+
+impl ClockShift {
+    /// Moves wall time `ahead` from now on.
+    pub fn begin(ahead: Duration) -> Self {
+        let micros = i64::try_from(ahead.as_micros()).unwrap_or(i64::MAX);
+        SHIFT_US.store(micros, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for ClockShift {
+    fn drop(&mut self) {
+        SHIFT_US.store(0, Ordering::Relaxed);
+    }
+}
 
 impl WallTime {
     /// Now, by the system's clock.
@@ -21,7 +45,8 @@ impl WallTime {
         let micros = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_micros());
-        Self(i64::try_from(micros).unwrap_or(i64::MAX))
+        let micros = i64::try_from(micros).unwrap_or(i64::MAX);
+        Self(micros.saturating_add(SHIFT_US.load(Ordering::Relaxed)))
     }
 
     /// This time plus `span`, saturating.

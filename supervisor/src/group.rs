@@ -3,6 +3,8 @@
 //! It never sleeps and never works: a child's start and stop run inside the child, timers are one heap with one wake-up,
 //! and every answer comes back as a message or an event. A slow child therefore delays nobody.
 
+mod drills;
+
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
@@ -81,6 +83,8 @@ pub(crate) struct Slot {
     pub(crate) live: Option<(Live, u64)>,
     pub(crate) last_end: Option<Box<End>>,
     opener: Option<oneshot::Sender<Result<(), End>>>,
+    /// A drill makes it panic whenever it is ready, until then.
+    crash_until: Option<Duration>,
 }
 
 pub(crate) struct GroupState {
@@ -172,6 +176,7 @@ impl GroupState {
                 live: None,
                 last_end: None,
                 opener: None,
+                crash_until: None,
             },
         );
         id
@@ -405,23 +410,6 @@ impl GroupState {
         self.handle_event(myself, Event::Add(plan)).await;
     }
 
-    fn inject(&mut self, name: &str, injection: Injection) -> bool {
-        let Some(child) = self.names.get(name).copied() else {
-            return false;
-        };
-        if injection == Injection::Kill {
-            let live = self
-                .slots
-                .get(&child)
-                .is_some_and(|slot| slot.live.is_some());
-            self.kill_child(child, KillReason::Drill);
-            return live;
-        }
-        let slot = self.slots.get(&child);
-        let mailbox = slot.and_then(|slot| slot.launcher.mailbox());
-        mailbox.is_some_and(|mailbox| mailbox.inject(injection))
-    }
-
     async fn serve(&mut self, myself: &ActorRef<GroupMsg>, msg: GroupMsg) {
         match msg {
             GroupMsg::Ready {
@@ -435,6 +423,7 @@ impl GroupState {
                     up,
                 };
                 self.handle_event(myself, event).await;
+                self.crash_again(child);
             }
             GroupMsg::Ended { child, incarnation } => {
                 self.child_ended(myself, child, incarnation, None).await;
@@ -444,6 +433,7 @@ impl GroupState {
             GroupMsg::Wake { .. } => self.wake(myself).await,
             GroupMsg::Operator { name, order } => {
                 if let Some(child) = self.names.get(name.as_str()).copied() {
+                    self.end_crashes(child);
                     self.handle_event(myself, Event::Operator { child, order })
                         .await;
                 }

@@ -88,8 +88,6 @@ pub(crate) trait Mailbox {
     /// The incarnation has ended, however: what does not survive is dismissed.
     fn ended(&self);
     fn inject(&self, injection: Injection) -> bool;
-    /// Fills the mailbox but for `spare` places; tells how many requests that took.
-    fn flood(&self, spare: u32) -> u32;
 }
 
 /// Launches a worker.
@@ -152,9 +150,5 @@ impl<W: Worker> Mailbox for WorkerLauncher<W> {
 
     fn inject(&self, injection: Injection) -> bool {
         self.address.inject(injection)
-    }
-
-    fn flood(&self, spare: u32) -> u32 {
-        self.address.flood(spare)
     }
 }

@@ -56,10 +56,12 @@ mod waits;
 mod watchdog;
 mod worker;
 
-pub use address::{Address, DEFAULT_ASK_LIMIT, Injection, Reply, ambient_deadline, with_deadline};
+pub use address::{
+    Address, DEFAULT_ASK_LIMIT, Injection, LONGEST_BLOCK, Reply, ambient_deadline, with_deadline,
+};
 pub use ask_error::AskError;
 pub use child_spec::ChildSpec;
-pub use clock::WallTime;
+pub use clock::{ClockShift, WallTime};
 pub use context::{Condition, Context};
 pub use dependency::{
     Blame, BreakerState, CallError, CallFault, Dependency, DependencyPolicy, Disturbance, Forced,

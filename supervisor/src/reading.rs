@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use crate::dependency::Dependency;
 use crate::domain::Manifest;
 use crate::level::{Level, State};
-use crate::model::{Model, is_below, parent_of};
+use crate::model::{Model, domain_of, is_below, parent_of};
 use crate::node::Node;
 use crate::status::{Detail, Health, NodeKind, NodeStatus, Refusal, StatusEvent};
 use crate::system::System;
@@ -57,6 +57,37 @@ impl System {
             let node = model.node(&format!("/{domain}"))?;
             node.facts.manifest?.impact.at(level).map(str::to_owned)
         })
+    }
+
+    /// Which domains would say so if the node at `path` were at `level`, each with the worst level that would reach it: first the
+    /// node's own, then those that need it. Empty where nothing would: at NORMAL, for one of many, or for no node.
+    pub fn blast_radius(&self, path: &str, level: Level) -> Vec<(String, Level)> {
+        let (domain, reached) = self.board().with(|model| {
+            let (mut at, mut reached) = (path, level);
+            let domain = domain_of(path);
+            while at != domain {
+                let bears = model
+                    .node(at)
+                    .map_or(Level::Normal, |node| node.facts.bears);
+                reached = reached.min(bears);
+                at = parent_of(at).unwrap_or(domain);
+            }
+            let is_there = model
+                .node(domain)
+                .is_some_and(|node| node.facts.manifest.is_some());
+            (domain, if is_there { reached } else { Level::Normal })
+        });
+        if reached == Level::Normal {
+            return Vec::new();
+        }
+        let domain = domain.trim_start_matches('/').to_owned();
+        let others = self.dependents_of(&domain);
+        let others = others
+            .into_iter()
+            .map(|(other, passed)| (other, passed.min(reached)));
+        std::iter::once((domain.clone(), reached))
+            .chain(others)
+            .collect()
     }
 
     /// The domains that would say so if `domain` were OFFLINE, each with the level that would pass to it.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use ractor::ActorRef;
 use tokio::time::Instant;
 
-use crate::address::{Address, Injection, Load};
+use crate::address::{Address, Injection, LONGEST_BLOCK, Load};
 use crate::board::Board;
 use crate::cell::NodeCell;
 use crate::context::{Condition, Context};
@@ -206,8 +206,8 @@ impl<W: Worker> ShellState<W> {
             let served = match load {
                 Load::Work(msg) | Load::Timer(msg) => self.serve(msg, now).await,
                 Load::Inject(injection) => self.suffer(injection, now).await,
-                Load::Ballast => {
-                    tokio::time::sleep(BALLAST).await;
+                Load::Ballast(until) => {
+                    bear(&self.address, until, now).await;
                     Ok(())
                 }
             };
@@ -259,11 +259,18 @@ impl<W: Worker> ShellState<W> {
         };
         let fault = async {
             match injection {
-                Injection::Panic => panic!("a drill made it panic"),
-                Injection::Hang => std::future::pending().await,
+                Injection::Panic | Injection::CrashLoop(_) => panic!("a drill made it panic"),
                 Injection::Error => Err(failed(NAME, "a drill made it fail")),
-                // A kill comes from the supervisor, not through the mailbox.
-                Injection::Kill => Ok(()),
+                Injection::Hang(span) => {
+                    tokio::time::sleep(span).await;
+                    Ok(())
+                }
+                Injection::Block(span) => {
+                    block(span);
+                    Ok(())
+                }
+                // A kill comes from the supervisor, and a flood is no single request.
+                Injection::Kill | Injection::Flood(_) => Ok(()),
             }
         };
         match guarded(cell, now, limit, &watcher, fault).await {
@@ -293,6 +300,24 @@ impl<W: Worker> ShellState<W> {
         };
         // A supervisor that has ended takes this actor down anyway.
         drop(self.group.send_message(ready));
+    }
+}
+
+/// Bears one request of a drill's flood, which fills up again behind it until its time is over.
+async fn bear<M: Send + 'static>(address: &Address<M>, until: Instant, now: Instant) {
+    if now < until {
+        // First what takes the place of the one before, so that hardly a caller gets in between.
+        address.flood(until);
+        tokio::time::sleep(BALLAST).await;
+    }
+}
+
+/// Blocks this thread, as a handler does that waits in the wrong way.
+fn block(span: Duration) {
+    // Nobody sends: the wait ends by its time.
+    let (_nobody, never) = std::sync::mpsc::channel::<()>();
+    if never.recv_timeout(span.min(LONGEST_BLOCK)).is_ok() {
+        tracing::error!("a drill's block was ended by nobody");
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use crate::address::{Address, Injection};
 use crate::board::{Board, NodeFacts};
 use crate::child_spec::ChildSpec;
+use crate::clock::ClockShift;
 use crate::core::{Operator, Order};
 use crate::domain::{Domain, Manifest, domain_spec, main_address};
 use crate::end::Record;
@@ -341,6 +342,18 @@ impl System {
             })
             .map_err(|_| ActError::Down(path.to_owned()))?;
         Ok(answered.await.unwrap_or(false))
+    }
+
+    /// Moves wall time `ahead` until the result is dropped, as a clock that jumps would. The event that notes it comes before.
+    ///
+    /// # Errors
+    /// [`ActError::Stopping`].
+    pub fn jump_clock(&self, ahead: Duration) -> Result<ClockShift, ActError> {
+        if self.inner.board.with(|model| model.stopping) {
+            return Err(ActError::Stopping);
+        }
+        self.note_operator("/", &format!("drill: clock ahead by {ahead:?}"));
+        Ok(ClockShift::begin(ahead))
     }
 
     fn supervisor_of(&self, path: &str) -> Result<(ActorRef<GroupMsg>, String), ActError> {

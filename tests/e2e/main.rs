@@ -9,13 +9,14 @@
 //! * `process`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
 //! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
-//!   `supervision` the tree, `ledger` what is remembered of it.
+//!   `supervision` the tree, `drills` faults on purpose, `ledger` what is remembered of it.
 
 mod access;
 mod cli;
 mod configuration;
 mod database;
 mod disk;
+mod drills;
 mod first_light;
 mod http_input;
 mod ledger;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::str::FromStr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,7 +25,30 @@ pub struct MicrosError;
 
 /// The present moment by the system's clock, which may jump: measure durations with `tokio::time::Instant` instead.
 pub fn now() -> Micros {
-    Micros(Timestamp::now().as_microsecond())
+    let shift = SHIFT_US.load(Ordering::Relaxed);
+    Micros(Timestamp::now().as_microsecond().saturating_add(shift))
+}
+
+/// How far a drill has moved the clock, in microseconds.
+static SHIFT_US: AtomicI64 = AtomicI64::new(0);
+
+/// The clock of the domains is moved until this is dropped: a drill's clock that jumps. One at a time.
+#[derive(Debug)]
+#[must_use = "dropping it moves the clock back"]
+pub struct Shift(());
+
+impl Shift {
+    /// Moves the clock `ahead` from now on.
+    pub fn begin(ahead: Duration) -> Self {
+        SHIFT_US.store(micros_of(ahead), Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Shift {
+    fn drop(&mut self) {
+        SHIFT_US.store(0, Ordering::Relaxed);
+    }
 }
 
 impl Micros {

@@ -49,6 +49,7 @@ macro_rules! reading {
     ($db:ident, $lease:ident => $statement:expr) => {{
         let backend = $db.backend()?;
         let reading = async {
+            backend.lag().await;
             loop {
                 let mut $lease = backend.readers.lease().await?;
                 $lease.enter();
@@ -91,6 +92,21 @@ pub struct Backend {
     pub read_limit: Duration,
     /// How long a write may take, the wait in the queue included.
     pub write_limit: Duration,
+    /// How much longer each read takes at this moment: nothing, but in a drill.
+    pub drag: Drag,
+}
+
+/// Tells a delay that a drill wants, at this moment.
+pub type Drag = Box<dyn Fn() -> Duration + Send + Sync>;
+
+impl Backend {
+    /// Suffers the delay of a drill, before a connection is taken.
+    async fn lag(&self) {
+        let drag = (self.drag)();
+        if !drag.is_zero() {
+            tokio::time::sleep(drag).await;
+        }
+    }
 }
 
 impl Db {

@@ -42,6 +42,8 @@ pub(crate) struct Terms<'a> {
     pub(crate) job_limit: Duration,
     /// Whether what was committed is really in the database: false when the file was moved away or replaced.
     pub(crate) is_in_place: &'a dyn Fn() -> bool,
+    /// A script that runs first in the transaction: a drill's, which leaves no space for the jobs.
+    pub(crate) filler: Option<&'static str>,
 }
 
 /// Why a batch stopped. Nothing of it has happened, except perhaps after `Lost`.
@@ -113,7 +115,7 @@ pub(crate) async fn run(conn: &mut Conn, mut jobs: Vec<Job>, terms: &Terms<'_>) 
     }
     conn.forgive();
     let plain = match jobs.as_mut_slice() {
-        [job] if job.work.is_single() => single(conn, job, terms).await,
+        [job] if job.work.is_single() && terms.filler.is_none() => single(conn, job, terms).await,
         _ => together(conn, &mut jobs, terms, false).await,
     };
     let stopped = match plain {
@@ -246,6 +248,11 @@ async fn together(
 ) -> Result<(), Stop> {
     let begin = conn.engine().pick("BEGIN IMMEDIATE", "BEGIN");
     control(conn, terms, begin).await?;
+    if let Some(filler) = terms.filler
+        && let Err(stop) = control(conn, terms, filler).await
+    {
+        return Err(roll_back(conn, terms, stop).await);
+    }
     for (index, job) in jobs.iter_mut().enumerate() {
         let ran = timeout(terms.job_limit, inside(conn, job, terms, savepoints)).await;
         if let Err(stop) = ran.unwrap_or(Err(Stop::Overdue(index))) {

@@ -146,12 +146,13 @@ impl ManagerActor {
             database,
         } = &self.seed;
         let version = opened.report.to;
-        let (writer, place) = opened.install(db, location.engine(), config);
+        let (writer, place) = opened.install(db, location.engine(), config, database);
         let view = View {
             db: db.clone(),
             location: location.clone(),
             config: config.clone(),
             place,
+            database: database.clone(),
             health: writer.health.clone(),
             figures: Arc::clone(&writer.figures),
         };

@@ -74,6 +74,7 @@ impl Domain for Store {
             db: ports.db,
             database: ports.database,
         };
+        seed.database.carry_drag();
         let checked = cx.address().clone();
         let database = ChildSpec::dependency("database", &seed.database, move || {
             let checked = checked.clone();

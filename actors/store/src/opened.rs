@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ground::db::{Backend, Engine, LOST_RETRY, Pool};
 use ground::{Db, DbError};
+use supervisor::Dependency;
 
 use crate::config::StoreConfig;
 use crate::connect::{Role, connect};
@@ -92,13 +93,23 @@ fn readers(location: &Location, config: &StoreConfig) -> Pool {
 
 impl Opened {
     /// Fills the handle; what stays with the manager is the writer and the file's place.
-    pub(crate) fn install(self, db: &Db, engine: Engine, config: &StoreConfig) -> (Writer, Place) {
+    /// Drills reach the database through `database`.
+    pub(crate) fn install(
+        self,
+        db: &Db,
+        engine: Engine,
+        config: &StoreConfig,
+        database: &Dependency,
+    ) -> (Writer, Place) {
+        self.writer.hindered_by(database.clone());
+        let database = database.clone();
         db.install(Backend {
             engine,
             readers: self.readers,
             writes: self.writer.queue.clone(),
             read_limit: config.read_limit,
             write_limit: config.write_limit,
+            drag: Box::new(move || database.drag()),
         });
         (self.writer, self.place)
     }

@@ -20,6 +20,17 @@ impl FromRow for Entry {
     }
 }
 
+/// Leaves an SQLite connection without space, for a drill: the file may not grow, and what is free in it (64 MiB at most) is
+/// asked for at once. Where that finds space all the same, nothing of it stays.
+pub(crate) const FILL: &str = "PRAGMA max_page_count = 1;
+    CREATE TABLE store_filler AS
+        SELECT zeroblob(min((freelist_count + 2) * page_size, 67108864)) AS filler
+        FROM pragma_freelist_count, pragma_page_size;
+    DROP TABLE store_filler";
+
+/// Lets the file grow again, to SQLite's own limit.
+pub(crate) const LET_GROW: &str = "PRAGMA max_page_count = 4294967294";
+
 /// Whether the database answers.
 pub(crate) async fn ping(db: &Db) -> Result<(), DbError> {
     db.fetch_one::<(i64,)>("SELECT count(*) FROM store_probe", args![])

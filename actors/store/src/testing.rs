@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use ground::db::Engine;
 use ground::{Db, Id, Secret};
+use supervisor::{Dependency, DependencyPolicy};
 use tokio::sync::OnceCell;
 
 use crate::config::StoreConfig;
@@ -131,7 +132,11 @@ impl Stage {
         let db = Db::vacant();
         let opened = opened::open(&self.location, config).await;
         let opened = opened.unwrap_or_else(|error| panic!("{}: {error} {error:?}", self.engine()));
-        let (writer, _) = opened.install(&db, self.engine(), config);
+        let undisturbed = Dependency::new(
+            crate::DATABASE,
+            config.dependency(DependencyPolicy::default()),
+        );
+        let (writer, _) = opened.install(&db, self.engine(), config, &undisturbed);
         Open { db, writer }
     }
 }

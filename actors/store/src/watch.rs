@@ -6,6 +6,7 @@ use std::time::Duration;
 use ground::db::{Backend, Engine};
 use ground::{Db, DbError, Micros};
 use rustix::fs::statvfs;
+use supervisor::Dependency;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -41,6 +42,7 @@ pub(crate) struct View {
     pub(crate) location: Location,
     pub(crate) config: StoreConfig,
     pub(crate) place: Place,
+    pub(crate) database: Dependency,
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) figures: Arc<Figures>,
 }
@@ -78,9 +80,11 @@ impl View {
         if let Ok(backend) = self.db.backend() {
             backend.readers.trim(IDLE_LIMIT).await;
         }
-        match (health, seen) {
-            (Health::Full, Sight::Well | Sight::Slow) => self.try_to_write().await,
-            (_, seen) => seen,
+        // Where a drill fills the disk and nobody writes, this is who finds out.
+        let may_be_full = health == Health::Full || self.database.is_full();
+        match seen {
+            Sight::Well | Sight::Slow if may_be_full => self.try_to_write().await,
+            seen => seen,
         }
     }
 

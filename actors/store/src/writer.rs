@@ -8,12 +8,13 @@
 //! and a busy daemon does not delay commits. Whoever holds the [`Writer`] owns the thread: dropping it lets the thread
 //! finish what is queued and end.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ground::DbError;
 use ground::db::{Conn, Engine, LOST_RETRY, Work};
+use supervisor::Dependency;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
@@ -62,7 +63,11 @@ pub(crate) struct Writer {
     pub(crate) health: watch::Receiver<Health>,
     pub(crate) figures: Arc<Figures>,
     stop: mpsc::Sender<()>,
+    hindrance: Hindrance,
 }
+
+/// What drills do to the database, once somebody is there to tell.
+type Hindrance = Arc<OnceLock<Dependency>>;
 
 impl Writer {
     /// Starts the thread and waits until its connection is open. The lock is given back when the thread ends.
@@ -79,6 +84,7 @@ impl Writer {
         let (stop, stopped) = mpsc::channel(1);
         let (ready, opened) = oneshot::channel();
         let figures = Arc::new(Figures::default());
+        let hindrance = Hindrance::default();
         let place = location.to_string();
         let inside = Inside {
             location,
@@ -87,6 +93,7 @@ impl Writer {
             stopped,
             told,
             figures: Arc::clone(&figures),
+            hindrance: Arc::clone(&hindrance),
         };
         let failed = |hint: &str, source| StoreError::Unreachable {
             place,
@@ -104,9 +111,17 @@ impl Writer {
                     health,
                     figures,
                     stop,
+                    hindrance,
                 }),
                 Err(error) => Err(failed("its thread ended", Some(error.into()))),
             },
+        }
+    }
+
+    /// From now on the writer suffers what drills do to the database.
+    pub(crate) fn hindered_by(&self, database: Dependency) {
+        if self.hindrance.set(database).is_err() {
+            tracing::debug!("the writer knows its database already");
         }
     }
 
@@ -131,6 +146,7 @@ struct Inside {
     stopped: mpsc::Receiver<()>,
     told: watch::Sender<Health>,
     figures: Arc<Figures>,
+    hindrance: Hindrance,
 }
 
 /// The writer's connection and the file behind it.
@@ -144,6 +160,8 @@ struct Desk {
     optimized_at: Instant,
     /// Whether it should do so whatever the time.
     is_optimize_due: bool,
+    /// A drill has kept the file from growing.
+    is_filled: bool,
 }
 
 impl Inside {
@@ -211,6 +229,7 @@ impl Inside {
             has_log: false,
             optimized_at: now,
             is_optimize_due: false,
+            is_filled: false,
         })
     }
 
@@ -262,11 +281,13 @@ impl Inside {
         if !desk.place.is_in_place() || !self.is_alive(desk).await {
             return Ending::Broken(jobs);
         }
+        let filler = self.hinder(desk).await;
         let count = jobs.len() as u64;
         let Desk { conn, place, .. } = desk;
         let terms = Terms {
             job_limit: self.config.write_limit,
             is_in_place: &|| place.is_in_place(),
+            filler,
         };
         let began = Instant::now();
         let ending = batch::run(conn, jobs, &terms).await;
@@ -277,6 +298,21 @@ impl Inside {
             self.tell(Health::Well);
         }
         ending
+    }
+
+    /// Suffers what a drill wants: waits, and tells what is to leave no space for the next batch.
+    async fn hinder(&self, desk: &mut Desk) -> Option<&'static str> {
+        let database = self.hindrance.get()?;
+        let drag = database.drag();
+        if !drag.is_zero() {
+            tokio::time::sleep(drag).await;
+        }
+        let is_full = database.is_full() && desk.conn.engine() == Engine::Sqlite;
+        if desk.is_filled && !is_full {
+            noted(desk.conn.script(crate::store::LET_GROW).await);
+        }
+        desk.is_filled = is_full;
+        is_full.then_some(crate::store::FILL)
     }
 
     fn tell(&self, health: Health) {

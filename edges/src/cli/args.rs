@@ -362,15 +362,15 @@ pub(crate) enum DrillVerb {
         json: bool,
     },
     /// Run a drill and wait for its verdict
-    #[command(after_help = "Example:\n  mainstay drill run panic-actor --target /ptys/manager")]
+    #[command(after_help = "Example:\n  mainstay drill run panic-actor /ptys/manager")]
     Run {
         /// The drill, from `mainstay drill list`
         #[arg(value_name = "NAME")]
         name: String,
-        /// What to hit, for the drills that take a target
-        #[arg(long, value_name = "PATH")]
+        /// What to hit: an actor's path, or the name of a dependency like store.database; the first of the list without it
+        #[arg(value_name = "TARGET")]
         target: Option<String>,
-        /// How long the fault lasts
+        /// How long the fault lasts, 100ms to 60s
         #[arg(long = "for", value_name = "DUR", value_parser = span::parse)]
         lasting: Option<Duration>,
         /// Print the run as JSON

@@ -50,7 +50,12 @@ pub(crate) fn run(session: &Session, verb: DrillVerb) -> Result<Exit, Failure> {
             json,
         } => {
             let order = order(target.as_deref(), lasting);
-            let document = block_on(follow(&client, &name, &order, lasting))?;
+            let id = block_on(begin(&client, &name, &order))?;
+            if !json {
+                let run = document::read(block_on(look(&client, &id))?)?;
+                screen::print(&forecast(&name, &run, &session.screen.style()))?;
+            }
+            let document = block_on(follow(&client, &id, lasting))?;
             let outcome: Run = document::read(document.clone())?;
             let text = if json {
                 document::json_text(&document)
@@ -105,6 +110,22 @@ struct Run {
     expected: Option<Value>,
     #[serde(default)]
     observed: Option<Value>,
+    #[serde(default)]
+    forecast: Vec<Hit>,
+    #[serde(default)]
+    hit: Vec<String>,
+    #[serde(default)]
+    hit_as_forecast: bool,
+}
+
+/// A domain that a drill may hit.
+#[derive(Debug, Deserialize)]
+struct Hit {
+    domain: String,
+    #[serde(default)]
+    level: String,
+    #[serde(default)]
+    impact: Option<String>,
 }
 
 impl Run {
@@ -151,13 +172,8 @@ fn members_words(members: &Map<String, Value>) -> String {
         .join(", ")
 }
 
-/// Orders the drill and waits for the end of its run.
-async fn follow(
-    client: &Client,
-    name: &str,
-    order: &Value,
-    lasting: Option<Duration>,
-) -> Result<Value, Failure> {
+/// Orders the drill; the id of its run.
+async fn begin(client: &Client, name: &str, order: &Value) -> Result<String, Failure> {
     #[derive(Deserialize)]
     struct Accepted {
         id: String,
@@ -176,11 +192,21 @@ async fn follow(
             failure
         }
     })?)?;
+    Ok(accepted.id)
+}
+
+/// The run as it is now.
+async fn look(client: &Client, id: &str) -> Result<Value, Failure> {
+    client
+        .get(&format!("{DRILLS}/runs/{}", query_text(id)))
+        .await
+}
+
+/// Waits for the end of the run.
+async fn follow(client: &Client, id: &str, lasting: Option<Duration>) -> Result<Value, Failure> {
     let deadline = Instant::now() + PATIENCE + lasting.unwrap_or_default();
     loop {
-        let document = client
-            .get(&format!("{DRILLS}/runs/{}", query_text(&accepted.id)))
-            .await?;
+        let document = look(client, id).await?;
         let run: Run = document::read(document.clone())?;
         if run.is_over() {
             return Ok(document);
@@ -194,6 +220,45 @@ async fn follow(
         }
         sleep(LOOK).await;
     }
+}
+
+/// What the run may hit, told before its outcome.
+fn forecast(name: &str, run: &Run, style: &Style) -> String {
+    let mut out = format!(
+        "{} on {} may hit, at worst:\n",
+        style.clean(name),
+        style.clean(&run.target)
+    );
+    for hit in &run.forecast {
+        let impact = hit.impact.as_deref().unwrap_or("nothing is lost");
+        let line = format!(
+            "  {}{}{}",
+            text::left(&hit.domain, 11),
+            text::left(&hit.level, 10),
+            style.clean(impact)
+        );
+        out.push_str(&style.fit(&line));
+        out.push('\n');
+    }
+    if run.forecast.is_empty() {
+        out.push_str("  nothing\n");
+    }
+    out
+}
+
+/// Who was hit, and whether that was foreseen.
+fn struck(run: &Run) -> String {
+    let whom = if run.hit.is_empty() {
+        "no domain for long enough to be told".to_owned()
+    } else {
+        run.hit.join(", ")
+    };
+    let foreseen = if run.hit_as_forecast {
+        "as forecast"
+    } else {
+        "more than was forecast"
+    };
+    format!("{whom}; {foreseen}")
 }
 
 fn told(name: &str, run: &Run, style: &Style) -> String {
@@ -215,6 +280,7 @@ fn told(name: &str, run: &Run, style: &Style) -> String {
         ("recovered", ms(run.recovered_ms)),
         ("expected", words(run.expected.as_ref())),
         ("observed", words(run.observed.as_ref())),
+        ("hit", struck(run)),
     ];
     for (label, words) in lines.into_iter().filter(|(_, words)| words != "-") {
         let line = format!("  {}{}", text::left(label, 11), style.clean(&words));
@@ -261,7 +327,8 @@ mod tests {
         };
         let good = run(
             json!({"state": "done", "target": "/ptys/manager", "matched": true, "diagnosed_ms": 3, "recovered_ms": 12.4,
-            "expected": {"path": "/a", "level": "CRITICAL"}, "observed": {"path": "/a", "level": "CRITICAL"}}),
+            "expected": {"path": "/a", "level": "CRITICAL"}, "observed": {"path": "/a", "level": "CRITICAL"},
+            "hit": ["a", "b"], "hit_as_forecast": true}),
         );
         let silent = run(
             json!({"state": "done", "target": "/ptys/manager", "matched": false, "observed": null}),
@@ -271,6 +338,17 @@ mod tests {
             "observed": {"path": "/b", "level": "OFFLINE"}}),
         );
         insta::assert_snapshot!(format!("{good}\n{silent}\n{other}"));
+    }
+
+    #[test]
+    fn a_forecast_names_who_may_be_hit() {
+        let run =
+            |value: Value| forecast("store-down", &document::read(value).unwrap(), &Style::PLAIN);
+        let some = run(json!({"target": "/store/database", "forecast": [
+            {"domain": "store", "level": "CRITICAL", "impact": "nothing can be saved"},
+            {"domain": "ptys", "level": "DEGRADED", "impact": null}]}));
+        let none = run(json!({"target": "/"}));
+        insta::assert_snapshot!(format!("{some}\n{none}"));
     }
 
     #[test]

@@ -136,7 +136,12 @@ pub const OPERATORS: &[DomainCode] = &[
     (
         "drills.no_target",
         409,
-        "The target is no running actor; GET /api/v1/drills lists the targets.",
+        "The target is nothing that runs and that this drill can be aimed at; GET /api/v1/drills lists the targets.",
+    ),
+    (
+        "drills.not_well",
+        409,
+        "Something is wrong at the target already; see its status, and run the drill when it is NORMAL.",
     ),
     (
         "drills.running",
@@ -152,6 +157,11 @@ pub const OPERATORS: &[DomainCode] = &[
         "drills.unknown_run",
         404,
         "There is no such run, or it was too long ago.",
+    ),
+    (
+        "drills.unsuited",
+        409,
+        "The drill cannot be carried out on what the daemon runs on; the answer says why.",
     ),
     (
         "supervisor.busy",
@@ -284,7 +294,7 @@ mod tests {
             "supervisor/src/ask_error.rs",
             "supervisor/src/dependency/fault.rs",
             "supervisor/src/system.rs",
-            "edges/src/drills.rs",
+            "edges/src/drills/error.rs",
         ];
         let actors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../actors");
         let domains = std::fs::read_dir(actors).expect("the domains").flatten();

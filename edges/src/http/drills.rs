@@ -46,7 +46,7 @@ pub(crate) async fn list(State(edge): State<AppState>) -> Result<Answer<DrillLis
     responses((status = 202, body = Begun, headers(("Location" = String, description = "The run"))),
         (status = 403, description = "`drills.disabled`"),
         (status = 404, description = "`drills.unknown`, `supervisor.unknown_path`"),
-        (status = 409, description = "`drills.running`, `drills.no_target`, `drills.budget_low`"),
+        (status = 409, description = "`drills.running`, `drills.no_target`, `drills.budget_low`, `drills.not_well`, `drills.unsuited`"),
         (status = 503, description = "`supervisor.down`, `supervisor.stopping`")))]
 pub(crate) async fn run(
     State(edge): State<AppState>,

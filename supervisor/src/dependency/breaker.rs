@@ -330,6 +330,11 @@ impl Breaker {
         }
     }
 
+    /// Forgets the calls of the window, which tell nothing any more.
+    pub(crate) fn forget(&mut self) {
+        self.window = Window::default();
+    }
+
     /// Holds it until then, whatever the calls say.
     pub(crate) fn force(&mut self, forced: Forced, until: Duration) {
         self.forced = Some((forced, until));

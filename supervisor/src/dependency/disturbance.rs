@@ -3,6 +3,7 @@
 //! It is injected where the call would leave the process, so that everything behind that point (timeouts, classification,
 //! breaker, retries, the domain's own handling) is the real thing.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::dependency::Dependency;
@@ -17,6 +18,9 @@ pub enum Disturbance {
     Slow(Duration),
     /// Their answers make no sense ([`CallFault::garbage`]).
     Garbage,
+    /// What they would store finds no space. Only who stores something knows how to bring that about: see
+    /// [`Dependency::is_full`].
+    Full,
 }
 
 impl std::fmt::Display for Disturbance {
@@ -25,6 +29,7 @@ impl std::fmt::Display for Disturbance {
             Self::Down => f.write_str("down"),
             Self::Slow(by) => write!(f, "slow by {by:?}"),
             Self::Garbage => f.write_str("garbage"),
+            Self::Full => f.write_str("full"),
         }
     }
 }
@@ -43,10 +48,39 @@ impl Dependency {
         self.suspect();
     }
 
-    /// Ends a disturbance before its time.
+    /// Ends a disturbance, before its time or after it. Calls that ended meanwhile tell nothing of how it is now.
     pub fn calm(&self) {
-        self.act(|book, _| book.disturbance = None);
+        self.act(|book, _| {
+            book.disturbance = None;
+            book.breaker.forget();
+        });
         self.suspect();
+    }
+
+    /// Says that whoever makes the calls carries out [`Disturbance::Slow`] where they really go, by [`Dependency::drag`], so
+    /// that what has just been slow by itself is not delayed once more on its way.
+    pub fn carry_drag(&self) {
+        self.inner.carries_drag.store(true, Ordering::Relaxed);
+    }
+
+    /// How much longer calls take at this moment because of a drill; zero without one.
+    pub fn drag(&self) -> Duration {
+        match self.disturbance() {
+            Some(Disturbance::Slow(by)) => by,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Whether a drill wants writes to find no space at this moment.
+    pub fn is_full(&self) -> bool {
+        self.disturbance() == Some(Disturbance::Full)
+    }
+
+    fn disturbance(&self) -> Option<Disturbance> {
+        self.act(|book, now| {
+            book.disturbance = book.disturbance.filter(|(_, until)| now < *until);
+            book.disturbance.map(|(disturbance, _)| disturbance)
+        })
     }
 
     /// Suffers what a drill injects, if one does: waits, or fails. [`Dependency::call`] does this before each attempt;
@@ -55,15 +89,12 @@ impl Dependency {
     /// # Errors
     /// The error that a real call would yield. Cancel-safe.
     pub async fn suffer<E: CallFault>(&self) -> Result<(), E> {
-        let disturbance = self.act(|book, now| {
-            book.disturbance = book.disturbance.filter(|(_, until)| now < *until);
-            book.disturbance
-        });
-        match disturbance {
-            None => Ok(()),
-            Some((Disturbance::Down, _)) => Err(E::unreachable(DETAIL)),
-            Some((Disturbance::Garbage, _)) => Err(E::garbage(DETAIL)),
-            Some((Disturbance::Slow(by), _)) => {
+        match self.disturbance() {
+            None | Some(Disturbance::Full) => Ok(()),
+            Some(Disturbance::Down) => Err(E::unreachable(DETAIL)),
+            Some(Disturbance::Garbage) => Err(E::garbage(DETAIL)),
+            Some(Disturbance::Slow(_)) if self.inner.carries_drag.load(Ordering::Relaxed) => Ok(()),
+            Some(Disturbance::Slow(by)) => {
                 tokio::time::sleep(by).await;
                 Ok(())
             }

@@ -29,7 +29,7 @@ pub use disturbance::Disturbance;
 pub use fault::{Blame, CallError, CallFault};
 pub use policy::DependencyPolicy;
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicBool, AtomicU32};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -53,6 +53,8 @@ struct Inner {
     policy: DependencyPolicy,
     epoch: Epoch,
     in_flight: AtomicU32,
+    /// Who makes the calls carries out their slowness too.
+    carries_drag: AtomicBool,
     latency: LatencyBook,
     /// Held for a few instructions, never across an await.
     book: Mutex<Book>,
@@ -117,6 +119,7 @@ impl Dependency {
                 policy,
                 epoch: Epoch::start(),
                 in_flight: AtomicU32::new(0),
+                carries_drag: AtomicBool::new(false),
                 latency: LatencyBook::default(),
                 book: Mutex::new(Book {
                     breaker: Breaker::new(policy),

@@ -30,6 +30,14 @@ impl System {
         Ok(event)
     }
 
+    /// Ends what [`System::disturb`] began, before its time or after it.
+    ///
+    /// # Errors
+    /// As [`System::disturb`].
+    pub fn calm(&self, path: &str) -> Result<(), ActError> {
+        self.dependency(path).map(|dependency| dependency.calm())
+    }
+
     /// Holds the breaker of a dependency open or closed for `span` (at most 1 h). Returns the id of the event that notes
     /// it.
     ///

@@ -1,6 +1,7 @@
 //! The shell with real actors: what `README.md` promises, one test a promise.
 
 mod dependencies;
+mod drills;
 mod ends;
 mod lab;
 mod messages;

@@ -24,6 +24,7 @@ impl Snapshot {
             .engine
             .pick("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         let beginning = async {
+            backend.lag().await;
             loop {
                 let mut lease = backend.readers.lease().await?;
                 lease.enter();
