@@ -6,5 +6,6 @@ mod lab;
 mod messages;
 mod order;
 mod promises;
+mod slot;
 mod true_root;
 mod watching;
