@@ -7,5 +7,6 @@ mod messages;
 mod order;
 mod promises;
 mod slot;
+mod stopping;
 mod true_root;
 mod watching;
