@@ -89,7 +89,7 @@ impl Daemon {
         let mut feed = systemd::Feed::new();
         let _watchdog = system
             .watch(tokio::runtime::Handle::current(), move |vitals| {
-                feed.look(vitals)
+                feed.look(vitals);
             })
             .context("the system gives no thread for the watchdog")?;
 

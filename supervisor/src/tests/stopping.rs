@@ -1,7 +1,9 @@
 //! The graceful stop on real threads and the real clock, with actors that do not want to end.
 
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::lab::*;
 use super::watching::runtime;

@@ -36,6 +36,10 @@ fn pushing(slot: &Shared, lane: Lane, item: u32) -> thread::JoinHandle<Pushed> {
 }
 
 /// What survives a restart here.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the slot lends what it asks about"
+)]
 fn is_even(item: &u32) -> bool {
     item.is_multiple_of(2)
 }

@@ -6,11 +6,12 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use tokio::runtime::Runtime;
+use tokio::time::Instant;
 
 use super::{Drain, ListenGauges, Listeners, Server};
 use crate::http::limits::Limits;
