@@ -118,7 +118,6 @@ impl Daemon {
                 () = system.ended() => break End::RootEnded,
             }
         };
-        systemd::stopping();
         drop(told);
         let code = self.stop(&system, served, &mut signals).await?;
         match end {
@@ -135,6 +134,7 @@ impl Daemon {
         signals: &mut Signals,
     ) -> anyhow::Result<ExitCode> {
         tracing::info!("stopping");
+        systemd::stopping();
         let orderly = async {
             server.refuse();
             let drained = server.drain(DRAIN_LIMIT).await;

@@ -29,6 +29,9 @@ pub(crate) fn follow(system: System) -> task::OwnedTask {
     task::spawn(tell_levels(system))
 }
 
+/// The longest time between two calls of [`Feed::look`], but for a machine that is late itself.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
 /// Feeds the service manager's watchdog, as long as the runtime turns. Called at each look of ours.
 #[derive(Debug)]
 pub(crate) struct Feed {
@@ -37,22 +40,37 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// Twice as often as the service manager asks for.
+    /// At least twice as often as the service manager asks for.
     pub(crate) fn new() -> Self {
+        Self::twice_within(sd_notify::watchdog_enabled())
+    }
+
+    fn twice_within(limit: Option<Duration>) -> Self {
         Self {
-            every: sd_notify::watchdog_enabled().map(|limit| limit / 2),
+            // A look earlier rather than a look late.
+            every: limit.map(|limit| (limit / 2).saturating_sub(LOOK_EVERY)),
             last: None,
         }
     }
 
-    /// Feeds it when it is time to. A runtime that has stalled is not told as alive, so that the service manager ends it.
+    /// Feeds it when it is time to.
     pub(crate) fn look(&mut self, vitals: &Vitals) {
-        let Some(every) = self.every else { return };
-        let is_due = self.last.is_none_or(|last| last.elapsed() >= every);
-        if is_due && !vitals.is_stalled() {
+        if self.is_due(Instant::now(), vitals) {
             tell(&[NotifyState::Watchdog]);
-            self.last = Some(Instant::now());
         }
+    }
+
+    /// Whether to feed now. A runtime that has stalled is not told as alive, so that the service manager ends it.
+    fn is_due(&mut self, now: Instant, vitals: &Vitals) -> bool {
+        let Some(every) = self.every else {
+            return false;
+        };
+        let was_long_ago = |last| now.saturating_duration_since(last) >= every;
+        let is_due = self.last.is_none_or(was_long_ago) && !vitals.is_stalled();
+        if is_due {
+            self.last = Some(now);
+        }
+        is_due
     }
 }
 
@@ -85,5 +103,45 @@ fn summary(system: &System) -> String {
     match root.cause {
         Some(cause) => format!("{}: {} {}", root.level, cause.path, cause.message),
         None => root.level.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Looks come late by a little, as on a machine that has much to do.
+        #[test]
+        fn the_watchdog_is_fed_twice_within_its_limit_while_the_runtime_turns(
+            limit_ms in 1_000_u64..60_000,
+            late_ms in prop::collection::vec(0_u64..10, 700..1_400),
+        ) {
+            let limit = Duration::from_millis(limit_ms);
+            let mut feed = Feed::twice_within(Some(limit));
+            let mut now = Instant::now();
+            let mut last = now;
+            // Late by a look at most, however late looks are.
+            let longest = limit / 2 + Duration::from_millis(20);
+            for late in late_ms {
+                now += LOOK_EVERY + Duration::from_millis(late);
+                if feed.is_due(now, &Vitals::default()) {
+                    prop_assert!(now - last <= longest, "{:?} of {limit:?}", now - last);
+                    last = now;
+                }
+            }
+            prop_assert!(now - last <= longest);
+            let stalled = Vitals { stalled_for: Duration::from_secs(1), ..Vitals::default() };
+            prop_assert!(!feed.is_due(now + limit, &stalled));
+            prop_assert!(feed.is_due(now + limit, &Vitals::default()));
+        }
+    }
+
+    #[test]
+    fn without_a_watchdog_nothing_is_fed() {
+        let mut feed = Feed::twice_within(None);
+        assert!(!feed.is_due(Instant::now(), &Vitals::default()));
     }
 }

@@ -6,7 +6,7 @@
 //! # Layout
 //!
 //! * `first_light` is the whole story of a newcomer in one test.
-//! * `process`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
+//! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
 //! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `ledger` what is remembered of it.
@@ -23,6 +23,7 @@ mod ledger;
 mod overload;
 mod process;
 mod repeats;
+mod service;
 mod supervision;
 mod support;
 mod terminal_frames;

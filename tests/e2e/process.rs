@@ -3,7 +3,6 @@
 //! Domains: `store`, `ptys`.
 
 use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
 
 use kit::{
     Home, PATIENCE, Process, SharedDatabase, Signal, descendants_of, eventually, on_both_databases,
@@ -260,41 +259,6 @@ async fn domains_can_be_left_out() {
         "the nearest name: {}",
         unknown.stderr
     );
-}
-
-#[tokio::test]
-async fn a_service_manager_is_told() {
-    let home = Home::new();
-    let path = home.root().join("notify");
-    let manager = UnixDatagram::bind(&path).expect("a socket");
-    manager.set_nonblocking(true).expect("an option");
-    let daemon = daemon()
-        .home(&home)
-        .env("NOTIFY_SOCKET", path.display().to_string())
-        .start()
-        .await;
-    let mut told = String::new();
-    let mut hear = async |wanted: &str| {
-        eventually(PATIENCE, async || {
-            let mut message = [0; 4096];
-            while let Ok(length) = manager.recv(&mut message) {
-                told.push_str(&String::from_utf8_lossy(
-                    message.get(..length).unwrap_or_default(),
-                ));
-                told.push('\n');
-            }
-            if told.lines().any(|line| line.starts_with(wanted)) {
-                Ok(())
-            } else {
-                Err(format!("{wanted} among {told:?}"))
-            }
-        })
-        .await;
-    };
-    hear("READY=1").await;
-    hear("STATUS=").await;
-    daemon.stop().await;
-    hear("STOPPING=1").await;
 }
 
 #[tokio::test]

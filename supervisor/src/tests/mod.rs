@@ -7,5 +7,7 @@ mod lab;
 mod messages;
 mod order;
 mod promises;
+mod slot;
+mod stopping;
 mod true_root;
 mod watching;

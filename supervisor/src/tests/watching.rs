@@ -7,7 +7,7 @@ use tokio::runtime::Runtime;
 use super::lab::*;
 use crate::*;
 
-fn runtime(workers: usize) -> Runtime {
+pub(super) fn runtime(workers: usize) -> Runtime {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
         .enable_all()

@@ -17,6 +17,8 @@ mod connection;
 mod descriptors;
 mod drain;
 mod front;
+#[cfg(test)]
+mod front_tests;
 mod owned;
 mod socket;
 #[cfg(test)]
