@@ -1,6 +1,7 @@
 //! How an incarnation ended, told apart where ractor blurs: a kill looks like a normal end, an error like a panic, and
 //! a failed start raises no event at all.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use crate::core::{EndKind, KillReason};
@@ -98,6 +99,8 @@ impl End {
 pub(crate) struct Record {
     end: Mutex<Option<End>>,
     killed_for: Mutex<Option<KillReason>>,
+    /// Whether `killed_for` is set: asked before every request, so without a lock.
+    is_killed: AtomicBool,
 }
 
 impl Record {
@@ -107,6 +110,13 @@ impl Record {
 
     pub(crate) fn set_killed_for(&self, reason: KillReason) {
         *lock(&self.killed_for) = Some(reason);
+        self.is_killed.store(true, Ordering::Release);
+    }
+
+    /// Whether the supervisor has killed the incarnation. A kill takes effect when the task yields, which a thread that was
+    /// blocked need not do between two requests.
+    pub(crate) fn is_killed(&self) -> bool {
+        self.is_killed.load(Ordering::Acquire)
     }
 
     /// The end, once it was told. `failed` is what ractor reports as a failure (of a supervisor), `in_hand` the message that was

@@ -164,6 +164,8 @@ impl<W: Worker> ShellState<W> {
         self.address.open(self.owner);
         self.tell_ready();
         match self.serve_all().await {
+            // Nothing of it runs on; it has no word of its own about its end.
+            Ok(()) if self.record.is_killed() => {}
             Ok(()) => self.stop().await,
             Err(end) => self.fail(end),
         }
@@ -196,9 +198,9 @@ impl<W: Worker> ShellState<W> {
         Ok(())
     }
 
-    /// Serves until it is asked to end, or a handler falls.
+    /// Serves until it is asked to end or killed, or a handler falls.
     async fn serve_all(&mut self) -> Result<(), End> {
-        loop {
+        while !self.record.is_killed() {
             let (load, now) = match self.address.next(self.owner).await {
                 Next::Serve(next) => next,
                 Next::Drained | Next::Stop | Next::Replaced => return Ok(()),
@@ -222,6 +224,7 @@ impl<W: Worker> ShellState<W> {
                 self.address.drain();
             }
         }
+        Ok(())
     }
 
     async fn serve(&mut self, msg: W::Msg, now: Instant) -> Result<(), End> {

@@ -137,8 +137,10 @@ fn a_handler_that_blocks_its_thread_is_left_behind_and_named() {
     tree.second.tell(LabMsg::Block(blocks)).unwrap();
     tree.until_busy();
     let (report, took) = tree.stop();
-    // Still blocked: nothing has let it go.
+    // Until here it was blocked. What it does now is no part of the stop, and it does nothing.
     drop(release);
+    let cell = tree.second.cell();
+    eventually_outside("its thread is free", || cell.in_hand().is_none());
     assert_eq!(report.killed, ["/row/second"]);
     let least = LIMIT + AFTER_KILL;
     assert!(
@@ -146,4 +148,30 @@ fn a_handler_that_blocks_its_thread_is_left_behind_and_named() {
         "{took:?}"
     );
     tree.the_others_stopped_in_reverse_order();
+}
+
+#[test]
+fn nothing_of_a_killed_actor_runs_on_when_its_thread_is_free_again() {
+    let tree = Tree::new();
+    let (release, blocks) = std::sync::mpsc::channel();
+    tree.second.tell(LabMsg::Block(blocks)).unwrap();
+    tree.until_busy();
+    let (second, cell) = (tree.second.clone(), tree.second.cell());
+    let (told, answer) = std::sync::mpsc::channel();
+    let asked = tree.runtime.block_on(async {
+        task::spawn(async move {
+            let asked = second.ask(|reply| LabMsg::Echo(1, reply)).await;
+            drop(told.send(asked));
+        })
+    });
+    eventually_outside("it waits", || cell.mailbox().depth == 2);
+    let kill = tree.system.inject("/row/second", Injection::Kill);
+    assert_eq!(tree.runtime.block_on(kill), Ok(true));
+    drop(release);
+    let answer = answer.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert!(matches!(answer, Err(AskError::Down { .. })), "{answer:?}");
+    eventually_outside("its next incarnation", || tree.second.is_up());
+    assert_eq!(tree.seed.stops.load(Ordering::SeqCst), 0);
+    assert!(reason(&tree.system, "/row/second").contains("killed by a drill"));
+    drop(asked);
 }
