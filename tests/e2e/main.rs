@@ -9,7 +9,7 @@
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
 //! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
-//!   `supervision` the tree, `drills` faults on purpose, `ledger` what is remembered of it.
+//!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it.
 
 mod access;
 mod cli;
@@ -29,3 +29,4 @@ mod support;
 mod terminal_frames;
 mod terminals;
 mod top;
+mod watchdog;
