@@ -4,6 +4,7 @@
 
 use kit::{PATIENCE, eventually};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::support::{daemon, status_with};
 
@@ -18,8 +19,8 @@ async fn health_and_status_answer_while_every_thread_of_the_runtime_is_held() {
     let block = json!({ "target": "/ptys/manager", "for_ms": 3_000 });
     let local = daemon.local();
     // Its answer may come through the runtime that it blocks, so nobody waits for it here.
-    let ordered =
-        tokio::spawn(async move { local.post("/api/v1/drills/block-actor", &block).await });
+    let mut ordered = JoinSet::new();
+    ordered.spawn(async move { local.post("/api/v1/drills/block-actor", &block).await });
 
     let blocked: Value = eventually(PATIENCE, async || {
         let node = daemon
@@ -55,6 +56,7 @@ async fn health_and_status_answer_while_every_thread_of_the_runtime_is_held() {
     assert_eq!(daemon.anonymous().get("/health").await.status, 503);
 
     status_with(&daemon, "/", "level", "NORMAL").await;
-    ordered.await.expect("no panic").expect(202);
+    let order = ordered.join_next().await.expect("it was ordered");
+    order.expect("no panic").expect(202);
     daemon.stop().await;
 }
