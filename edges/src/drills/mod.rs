@@ -18,7 +18,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ground::{Id, Micros};
-use supervisor::{ActError, Detail, Level, NodeKind, State, Subscription, System, task};
+use supervisor::{
+    ActError, Cause, Detail, Level, NodeKind, NodeStatus, State, Subscription, System, task,
+};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
@@ -218,8 +220,8 @@ impl Drills {
             ));
         }
         let domain = format!("/{}", target.split('/').nth(1).unwrap_or_default());
-        let level = system.status(Some(&domain), Some(0)).map(|node| node.level);
-        if level == Some(Level::Normal) {
+        let node = system.status(Some(&domain), Some(0));
+        if node.is_some_and(|node| is_well_by_itself(&node)) {
             Ok(())
         } else {
             Err(DrillError::NotWell(domain))
@@ -359,6 +361,17 @@ impl Drills {
             self.update(plan.run, |run| plan.judge.report(run, effect_after));
         }
     }
+}
+
+/// Whether nothing that is wrong with a domain began inside of it. What it suffers from another one is no fault that a drill
+/// could be taken for: that restarts do not wait for a lost database is worth a drill.
+fn is_well_by_itself(domain: &NodeStatus) -> bool {
+    let inside = format!("{}/", domain.path.trim_end_matches('/'));
+    let begins_inside =
+        |cause: &Cause| cause.path == domain.path || cause.path.starts_with(&inside);
+    let has_cause = domain.cause.is_some();
+    (domain.level == Level::Normal || has_cause)
+        && !domain.cause.iter().chain(&domain.also).any(begins_inside)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
