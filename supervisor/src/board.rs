@@ -7,14 +7,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dashmap::DashMap;
-use ractor::ActorRef;
 use tokio::sync::{Notify, watch};
 
 use crate::cell::NodeCell;
 use crate::context::Condition;
 use crate::domain::Manifest;
 use crate::end::End;
-use crate::group::GroupMsg;
+use crate::inbox::GroupRef;
 use crate::level::{Level, State};
 use crate::model::Model;
 use crate::status::NodeKind;
@@ -41,7 +40,7 @@ pub(crate) struct StateChange {
 
 struct Inner {
     model: Mutex<Model>,
-    groups: DashMap<Arc<str>, ActorRef<GroupMsg>>,
+    groups: DashMap<Arc<str>, GroupRef>,
     /// Something changed that has not been rolled up.
     changed: Notify,
     /// Id of the newest event.
@@ -132,7 +131,7 @@ impl Board {
         self.with(|model| model.end_alarm(path, code));
     }
 
-    pub(crate) fn register_group(&self, path: Arc<str>, group: ActorRef<GroupMsg>) {
+    pub(crate) fn register_group(&self, path: Arc<str>, group: GroupRef) {
         self.inner.groups.insert(path, group);
     }
 
@@ -140,7 +139,7 @@ impl Board {
         self.inner.groups.remove(path);
     }
 
-    pub(crate) fn group(&self, path: &str) -> Option<ActorRef<GroupMsg>> {
+    pub(crate) fn group(&self, path: &str) -> Option<GroupRef> {
         self.inner.groups.get(path).map(|entry| entry.clone())
     }
 

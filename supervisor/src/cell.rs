@@ -49,7 +49,8 @@ pub(crate) struct NodeCell {
     epoch: Epoch,
     /// The mailbox, which knows its depth.
     queue: OnceLock<Weak<dyn Depth>>,
-    latency: LatencyBook,
+    /// Made with the first reply.
+    latency: OnceLock<Box<LatencyBook>>,
     in_hand: Mutex<Option<InHand>>,
     is_busy: AtomicBool,
     /// When the handler last said that it gets on: microseconds since the epoch.
@@ -76,7 +77,7 @@ impl NodeCell {
             limit: limit.max(1),
             epoch: Epoch::start(),
             queue: OnceLock::new(),
-            latency: LatencyBook::default(),
+            latency: OnceLock::new(),
             in_hand: Mutex::new(None),
             is_busy: AtomicBool::new(false),
             progress_us: AtomicU64::new(0),
@@ -113,17 +114,17 @@ impl NodeCell {
     }
 
     pub(crate) fn latency(&self) -> Option<Latency> {
-        self.latency.read(self.epoch.now())
+        self.latency.get()?.read(self.epoch.now())
     }
 
     pub(crate) fn replies(&self) -> u64 {
-        self.latency.total()
+        self.latency.get().map_or(0, |book| book.total())
     }
 
     /// Counts a reply to what was asked at `asked_at`.
     pub(crate) fn record_reply(&self, asked_at: Instant) {
         let now = Instant::now();
-        self.latency.record(
+        self.latency.get_or_init(Box::default).record(
             now.saturating_duration_since(asked_at),
             self.epoch.until(now),
         );

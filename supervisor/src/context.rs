@@ -1,6 +1,7 @@
 //! What a worker can do besides serving: own tasks, timers, reports about its own health.
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -72,7 +73,8 @@ struct Inner<M> {
     owner: u64,
     board: Board,
     incarnation: u64,
-    tasks: Mutex<JoinSet<()>>,
+    /// Made with the first: most actors never have one.
+    tasks: Mutex<Option<JoinSet<()>>>,
     finishing: AtomicBool,
 }
 
@@ -121,7 +123,7 @@ impl<M: Send + 'static> Context<M> {
                 owner,
                 board,
                 incarnation,
-                tasks: Mutex::new(JoinSet::new()),
+                tasks: Mutex::new(None),
                 finishing: AtomicBool::new(false),
             }),
         }
@@ -146,10 +148,12 @@ impl<M: Send + 'static> Context<M> {
     /// only the task.
     pub fn offload(&self, future: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.lock_tasks();
+        let tasks = tasks.get_or_insert_default();
         while tasks.try_join_next().is_some() {}
         let actor = self.inner.address.cell().id();
         let path = Arc::clone(self.inner.address.cell().path());
         tasks.spawn(async move {
+            let future = pin!(future);
             if let Err(panic) = caught_as(actor, future).await {
                 tracing::error!(%path, %panic, "offloaded task panicked");
             }
@@ -225,10 +229,12 @@ impl<M: Send + 'static> Context<M> {
 
     /// Aborts everything that this incarnation spawned.
     pub(crate) fn abort_tasks(&self) {
-        self.lock_tasks().abort_all();
+        if let Some(tasks) = self.lock_tasks().as_mut() {
+            tasks.abort_all();
+        }
     }
 
-    fn lock_tasks(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+    fn lock_tasks(&self) -> std::sync::MutexGuard<'_, Option<JoinSet<()>>> {
         self.inner
             .tasks
             .lock()

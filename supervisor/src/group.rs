@@ -6,13 +6,12 @@
 mod drills;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
 
 use crate::address::{Down, Injection};
 use crate::board::{Board, NodeFacts, StateChange};
@@ -23,10 +22,12 @@ use crate::core::{
 };
 use crate::end::{End, Record};
 use crate::group_start::{GroupSource, plans_of};
+use crate::inbox::{GroupRef, Inbox, InboxOwner, Knock};
 use crate::launch::{Body, Call, Launcher, Live};
 use crate::level::{Level, State};
 use crate::panics::caught;
 use crate::spec::Strategy;
+use crate::task::OwnedTask;
 
 /// What a supervisor is told.
 pub(crate) enum GroupMsg {
@@ -62,7 +63,7 @@ pub(crate) enum GroupMsg {
 /// Who hears of this group.
 #[derive(Clone)]
 pub(crate) struct Parent {
-    pub(crate) group: ActorRef<GroupMsg>,
+    pub(crate) group: GroupRef,
     pub(crate) child: ChildId,
     pub(crate) incarnation: u64,
 }
@@ -74,6 +75,7 @@ pub(crate) struct GroupLaunch {
     pub(crate) parent: Option<Parent>,
     pub(crate) record: Arc<Record>,
     pub(crate) board: Board,
+    pub(crate) inbox: Arc<Inbox>,
 }
 
 pub(crate) struct Slot {
@@ -88,17 +90,19 @@ pub(crate) struct Slot {
 }
 
 pub(crate) struct GroupState {
+    myself: GroupRef,
+    inbox: InboxOwner,
     pub(crate) launch: GroupLaunch,
     pub(crate) core: Core,
     epoch: Epoch,
-    pub(crate) slots: HashMap<ChildId, Slot>,
+    pub(crate) slots: BTreeMap<ChildId, Box<Slot>>,
     names: HashMap<Arc<str>, ChildId>,
     pub(crate) actors: HashMap<ActorId, ChildId>,
     next_id: ChildId,
     timers: BinaryHeap<Reverse<(Duration, ChildId, u64)>>,
     /// The wake-up that is under way, if any.
     wake_at: Option<Duration>,
-    wake_task: Option<AbortHandle>,
+    wake_task: Option<OwnedTask>,
     settled: bool,
     up: bool,
 }
@@ -106,12 +110,15 @@ pub(crate) struct GroupState {
 pub(crate) struct Group;
 
 impl GroupState {
-    fn new(launch: GroupLaunch) -> Self {
+    fn new(launch: GroupLaunch, actor: ActorRef<Knock>) -> Self {
+        let inbox = Arc::clone(&launch.inbox);
         Self {
+            myself: GroupRef::new(actor, Arc::clone(&inbox)),
+            inbox: InboxOwner::new(inbox),
             launch,
             core: Core::new(Strategy::OneForOne, Order::Parallel, Vec::new(), 1),
             epoch: Epoch::start(),
-            slots: HashMap::new(),
+            slots: BTreeMap::new(),
             names: HashMap::new(),
             actors: HashMap::new(),
             next_id: 0,
@@ -123,7 +130,7 @@ impl GroupState {
         }
     }
 
-    async fn start(&mut self, myself: &ActorRef<GroupMsg>) -> Result<(), End> {
+    async fn start(&mut self) -> Result<(), End> {
         let source = self.launch.source.clone();
         let path = Arc::clone(&self.launch.path);
         let children = caught(source.children(path)).await.map_err(|panic| {
@@ -141,8 +148,8 @@ impl GroupState {
         }
         self.launch
             .board
-            .register_group(Arc::clone(&self.launch.path), myself.clone());
-        self.handle_event(myself, Event::Start).await;
+            .register_group(Arc::clone(&self.launch.path), self.myself.clone());
+        self.handle_event(Event::Start).await;
         Ok(())
     }
 
@@ -169,7 +176,7 @@ impl GroupState {
         self.names.insert(Arc::clone(&name), id);
         self.slots.insert(
             id,
-            Slot {
+            Box::new(Slot {
                 name,
                 path,
                 launcher: spec.launcher,
@@ -177,32 +184,34 @@ impl GroupState {
                 last_end: None,
                 opener: None,
                 crash_until: None,
-            },
+            }),
         );
         id
     }
 
-    pub(crate) async fn handle_event(&mut self, myself: &ActorRef<GroupMsg>, event: Event) {
+    pub(crate) async fn handle_event(&mut self, event: Event) {
         let now = self.epoch.now();
         let was_up = self.up;
         let was_settled = self.settled;
-        let mut events = VecDeque::from([event]);
-        while let Some(event) = events.pop_front() {
+        let mut next = Some(event);
+        let mut later = VecDeque::new();
+        while let Some(event) = next {
             for effect in self.core.step(event, now) {
                 if let Effect::Launch { child, incarnation } = effect {
-                    events.extend(self.launch_child(myself, child, incarnation).await);
+                    later.extend(self.launch_child(child, incarnation).await);
                 } else {
-                    self.carry_out(effect, myself, now);
+                    self.carry_out(effect, now);
                 }
             }
+            next = later.pop_front();
         }
         if self.settled && (!was_settled || self.up != was_up) {
             self.tell_parent();
         }
-        self.schedule_wake(myself, now);
+        self.schedule_wake(now);
     }
 
-    fn carry_out(&mut self, effect: Effect, myself: &ActorRef<GroupMsg>, now: Duration) {
+    fn carry_out(&mut self, effect: Effect, now: Duration) {
         match effect {
             Effect::Drain { child } => self.stop_child(child, true),
             Effect::Stop { child } => self.stop_child(child, false),
@@ -218,28 +227,23 @@ impl GroupState {
             }
             Effect::Settled => self.settled = true,
             Effect::Up(up) => self.up = up,
-            Effect::Finished => myself.stop(None),
+            Effect::Finished => self.myself.stop(),
             // Launches wait for the child's mailbox, so they are not carried out here.
             Effect::Launch { .. } => {}
         }
     }
 
     /// Launches an incarnation; one that cannot even be spawned has ended.
-    async fn launch_child(
-        &mut self,
-        myself: &ActorRef<GroupMsg>,
-        child: ChildId,
-        incarnation: u64,
-    ) -> Option<Event> {
+    async fn launch_child(&mut self, child: ChildId, incarnation: u64) -> Option<Event> {
         let slot = self.slots.get_mut(&child)?;
         let call = Call {
             child,
             incarnation,
             path: Arc::clone(&slot.path),
-            group: myself.clone(),
+            group: self.myself.clone(),
             board: self.launch.board.clone(),
         };
-        match slot.launcher.launch(call).await {
+        match slot.launcher.launch(call).live().await {
             Ok(live) => {
                 if let Some(actor) = live.body.actor() {
                     self.actors.insert(actor, child);
@@ -268,7 +272,7 @@ impl GroupState {
         };
         match (&live.body, slot.launcher.mailbox()) {
             // Fails only for a group that has already ended, whose event is then under way.
-            (Body::Group(group), _) => drop(group.send_message(GroupMsg::Shutdown)),
+            (Body::Group(group), _) => drop(group.send(GroupMsg::Shutdown)),
             (Body::Task(_), Some(mailbox)) if drain => mailbox.drain(),
             (Body::Task(_), Some(mailbox)) => mailbox.stop(),
             (Body::Task(_), None) => {}
@@ -344,13 +348,13 @@ impl GroupState {
                     up: self.up,
                 };
                 // A parent that has ended takes this group down anyway.
-                drop(parent.group.send_message(ready));
+                drop(parent.group.send(ready));
             }
             None => self.launch.board.set_ready(),
         }
     }
 
-    fn schedule_wake(&mut self, myself: &ActorRef<GroupMsg>, now: Duration) {
+    fn schedule_wake(&mut self, now: Duration) {
         let Some(Reverse((at, _, _))) = self.timers.peek() else {
             return;
         };
@@ -360,32 +364,24 @@ impl GroupState {
         }
         self.wake_at = Some(at);
         let wait = at.saturating_sub(now);
-        let task = myself.send_after(wait, move || GroupMsg::Wake { at });
-        if let Some(later) = self.wake_task.replace(task.abort_handle()) {
-            later.abort();
-        }
+        // What was to wake it later is aborted by being replaced.
+        self.wake_task = Some(self.myself.send_after(wait, GroupMsg::Wake { at }));
     }
 
-    async fn wake(&mut self, myself: &ActorRef<GroupMsg>) {
+    async fn wake(&mut self) {
         let now = self.epoch.now();
         while let Some(Reverse((at, child, token))) = self.timers.peek().copied() {
             if at > now {
                 break;
             }
             self.timers.pop();
-            self.handle_event(myself, Event::Timer { child, token })
-                .await;
+            self.handle_event(Event::Timer { child, token }).await;
         }
         self.wake_at = None;
-        self.schedule_wake(myself, now);
+        self.schedule_wake(now);
     }
 
-    async fn add(
-        &mut self,
-        myself: &ActorRef<GroupMsg>,
-        spec: ChildSpec,
-        opener: oneshot::Sender<Result<(), End>>,
-    ) {
+    async fn add(&mut self, spec: ChildSpec, opener: oneshot::Sender<Result<(), End>>) {
         if self.core.is_stopping() {
             spec.launcher.removed();
             drop(opener.send(Err(End::new(
@@ -407,10 +403,10 @@ impl GroupState {
             all_needs: Vec::new(),
             ephemeral: true,
         };
-        self.handle_event(myself, Event::Add(plan)).await;
+        self.handle_event(Event::Add(plan)).await;
     }
 
-    async fn serve(&mut self, myself: &ActorRef<GroupMsg>, msg: GroupMsg) {
+    async fn serve(&mut self, msg: GroupMsg) {
         match msg {
             GroupMsg::Ready {
                 child,
@@ -422,20 +418,19 @@ impl GroupState {
                     incarnation,
                     up,
                 };
-                self.handle_event(myself, event).await;
+                self.handle_event(event).await;
                 self.crash_again(child);
             }
             GroupMsg::Ended { child, incarnation } => {
-                self.child_ended(myself, child, incarnation, None).await;
+                self.child_ended(child, incarnation, None).await;
             }
             // A wake-up that an earlier one replaced is nobody's.
             GroupMsg::Wake { at } if self.wake_at != Some(at) => {}
-            GroupMsg::Wake { .. } => self.wake(myself).await,
+            GroupMsg::Wake { .. } => self.wake().await,
             GroupMsg::Operator { name, order } => {
                 if let Some(child) = self.names.get(name.as_str()).copied() {
                     self.end_crashes(child);
-                    self.handle_event(myself, Event::Operator { child, order })
-                        .await;
+                    self.handle_event(Event::Operator { child, order }).await;
                 }
             }
             GroupMsg::Inject {
@@ -443,38 +438,37 @@ impl GroupState {
                 injection,
                 answer,
             } => drop(answer.send(self.inject(&name, injection))),
-            GroupMsg::Add { spec, opener } => self.add(myself, *spec, opener).await,
+            GroupMsg::Add { spec, opener } => self.add(*spec, opener).await,
             GroupMsg::Close { name } => {
                 if let Some(child) = self.names.get(name.as_str()).copied() {
                     let order = Operator::Stop;
-                    self.handle_event(myself, Event::Operator { child, order })
-                        .await;
+                    self.handle_event(Event::Operator { child, order }).await;
                 }
             }
-            GroupMsg::Shutdown => self.handle_event(myself, Event::Shutdown).await,
+            GroupMsg::Shutdown => self.handle_event(Event::Shutdown).await,
         }
     }
 }
 
 impl Actor for Group {
-    type Msg = GroupMsg;
+    type Msg = Knock;
     type State = GroupState;
     type Arguments = GroupLaunch;
 
     async fn pre_start(
         &self,
-        _myself: ActorRef<GroupMsg>,
+        myself: ActorRef<Knock>,
         launch: GroupLaunch,
     ) -> Result<GroupState, ActorProcessingErr> {
-        Ok(GroupState::new(launch))
+        Ok(GroupState::new(launch, myself))
     }
 
     async fn post_start(
         &self,
-        myself: ActorRef<GroupMsg>,
+        _myself: ActorRef<Knock>,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
-        state.start(&myself).await.map_err(|end| {
+        state.start().await.map_err(|end| {
             let message = end.message.clone();
             state.launch.record.set_end(end);
             message.into()
@@ -483,20 +477,24 @@ impl Actor for Group {
 
     async fn handle(
         &self,
-        myself: ActorRef<GroupMsg>,
-        msg: GroupMsg,
+        _myself: ActorRef<Knock>,
+        Knock: Knock,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
-        // A fault of our own must not end what everything hangs on.
-        if let Err(panic) = caught(state.serve(&myself, msg)).await {
-            tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
+        let mut batch = state.inbox.take();
+        while let Some(msg) = batch.pop_front() {
+            // A fault of our own must not end what everything hangs on.
+            if let Err(panic) = caught(state.serve(msg)).await {
+                tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
+            }
         }
+        state.inbox.served(batch, &state.myself);
         Ok(())
     }
 
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<GroupMsg>,
+        _myself: ActorRef<Knock>,
         event: SupervisionEvent,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
@@ -508,7 +506,7 @@ impl Actor for Group {
             SupervisionEvent::ActorFailed(actor, error) => (actor, Some(error.to_string())),
             _ => return Ok(()),
         };
-        let noted = state.group_ended(&myself, actor.get_id(), failed);
+        let noted = state.group_ended(actor.get_id(), failed);
         if let Err(panic) = caught(noted).await {
             tracing::error!(path = %state.launch.path, %panic, "a supervisor panicked and goes on");
         }
@@ -517,7 +515,7 @@ impl Actor for Group {
 
     async fn post_stop(
         &self,
-        _myself: ActorRef<GroupMsg>,
+        _myself: ActorRef<Knock>,
         state: &mut GroupState,
     ) -> Result<(), ActorProcessingErr> {
         state.launch.record.set_end(End::normal());

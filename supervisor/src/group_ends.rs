@@ -1,20 +1,15 @@
 //! The ends of children: how each ended, with its circumstances, told to the board and to the pure core.
 
-use ractor::{ActorId, ActorRef};
+use ractor::ActorId;
 
 use crate::core::{ChildId, EndKind, Event};
 use crate::end::End;
-use crate::group::{GroupMsg, GroupState};
+use crate::group::GroupState;
 use crate::launch::{Body, Live, Mailbox};
 
 impl GroupState {
     /// ractor tells that a supervisor below this one has ended.
-    pub(crate) async fn group_ended(
-        &mut self,
-        myself: &ActorRef<GroupMsg>,
-        actor: ActorId,
-        failed: Option<String>,
-    ) {
+    pub(crate) async fn group_ended(&mut self, actor: ActorId, failed: Option<String>) {
         let Some(child) = self.actors.remove(&actor) else {
             return;
         };
@@ -23,13 +18,12 @@ impl GroupState {
             .filter(|(live, _)| live.body.actor() == Some(actor))
             .map(|(_, incarnation)| *incarnation)
         {
-            self.child_ended(myself, child, incarnation, failed).await;
+            self.child_ended(child, incarnation, failed).await;
         }
     }
 
     pub(crate) async fn child_ended(
         &mut self,
-        myself: &ActorRef<GroupMsg>,
         child: ChildId,
         incarnation: u64,
         failed: Option<String>,
@@ -59,7 +53,7 @@ impl GroupState {
             incarnation,
             end: kind,
         };
-        self.handle_event(myself, event).await;
+        self.handle_event(event).await;
     }
 }
 

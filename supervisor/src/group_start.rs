@@ -11,6 +11,7 @@ use crate::core::{ChildId, ChildPlan, EndKind, Order};
 use crate::domain::Strength;
 use crate::end::{End, Record};
 use crate::group::{Group, GroupLaunch, Parent};
+use crate::inbox::{GroupRef, Inbox};
 use crate::launch::{Body, Call, Launcher, Launching, Live};
 use crate::shell::chain_of;
 use crate::spec::Strategy;
@@ -91,7 +92,7 @@ pub(crate) struct GroupLauncher {
     kind: NodeKind,
     source: GroupSource,
     /// Run before each launch: a keyed group forgets the children of the incarnation before.
-    before: Option<Arc<dyn Fn(ractor::ActorRef<crate::group::GroupMsg>) + Send + Sync>>,
+    before: Option<Arc<dyn Fn(GroupRef) + Send + Sync>>,
 }
 
 impl GroupLauncher {
@@ -103,10 +104,7 @@ impl GroupLauncher {
         }
     }
 
-    pub(crate) fn with_hook(
-        mut self,
-        hook: impl Fn(ractor::ActorRef<crate::group::GroupMsg>) + Send + Sync + 'static,
-    ) -> Self {
+    pub(crate) fn with_hook(mut self, hook: impl Fn(GroupRef) + Send + Sync + 'static) -> Self {
         self.before = Some(Arc::new(hook));
         self
     }
@@ -119,6 +117,7 @@ impl Launcher for GroupLauncher {
 
     fn launch(&self, call: Call) -> Launching {
         let record = Arc::new(Record::default());
+        let inbox = Arc::new(Inbox::default());
         let launch = GroupLaunch {
             path: call.path,
             source: self.source.clone(),
@@ -129,13 +128,15 @@ impl Launcher for GroupLauncher {
             }),
             record: Arc::clone(&record),
             board: call.board,
+            inbox: Arc::clone(&inbox),
         };
         let hook = self.before.clone();
-        Box::pin(async move {
-            let supervisor = call.group.get_cell();
-            let (group, _task) = Actor::spawn_linked(None, Group, launch, supervisor)
+        Launching::Soon(Box::pin(async move {
+            let supervisor = call.group.cell();
+            let (actor, _task) = Actor::spawn_linked(None, Group, launch, supervisor)
                 .await
                 .map_err(|error| error.to_string())?;
+            let group = GroupRef::new(actor, inbox);
             if let Some(hook) = hook {
                 hook(group.clone());
             }
@@ -143,6 +144,6 @@ impl Launcher for GroupLauncher {
                 body: Body::Group(group),
                 record,
             })
-        })
+        }))
     }
 }

@@ -40,12 +40,24 @@ pub(crate) async fn guarded<F: Future>(
     began: Instant,
     limit: Duration,
     onlooker: &impl Onlooker,
-    handling: F,
+    handling: Pin<&mut F>,
 ) -> Result<F::Output, Fallen> {
     let mut handling = pin!(caught_as(cell.id(), handling));
     if let Some(ended) = first_poll(handling.as_mut()).await {
         return ended.map_err(Fallen::Panicked);
     }
+    // Boxed: an actor that has nothing to do should keep no room for a timer.
+    Box::pin(watched(cell, began, limit, onlooker, handling)).await
+}
+
+/// The same for a call that has to wait.
+async fn watched<T>(
+    cell: &NodeCell,
+    began: Instant,
+    limit: Duration,
+    onlooker: &impl Onlooker,
+    mut handling: Pin<&mut impl Future<Output = Result<T, Panic>>>,
+) -> Result<T, Fallen> {
     let mut is_stuck = false;
     let ended = loop {
         let since = cell.last_progress().map_or(began, |last| last.max(began));
@@ -136,6 +148,7 @@ mod tests {
         work: impl Future<Output = u8>,
     ) -> (Option<u8>, Duration) {
         let began = Instant::now();
+        let work = pin!(work);
         let ended = guarded(cell, began, Duration::from_secs(2), log, work).await;
         (ended.ok(), began.elapsed())
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arc_swap::ArcSwapOption;
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
-use ractor::ActorRef;
 use tokio::sync::oneshot;
 
 use crate::address::Address;
@@ -18,6 +17,7 @@ use crate::end::End;
 use crate::fault::{Fault, FaultKind};
 use crate::group::{GroupMsg, join};
 use crate::group_start::{GroupLauncher, GroupSource};
+use crate::inbox::GroupRef;
 use crate::launch::{Call, Launcher, Launching, Mailbox, WorkerLauncher};
 use crate::spec::{Policy, Strategy};
 use crate::status::NodeKind;
@@ -102,7 +102,7 @@ struct Inner<K: Key, W: Worker> {
     children: DashMap<K, Address<W::Msg>>,
     /// As many as there are children or places for them: the map itself would lock all of its parts to tell.
     count: AtomicUsize,
-    group: ArcSwapOption<ActorRef<GroupMsg>>,
+    group: ArcSwapOption<GroupRef>,
 }
 
 impl<K: Key, W: Worker> Inner<K, W> {
@@ -213,7 +213,7 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         let forget = || {
             inner.forget(&key, &address);
         };
-        if group.send_message(GroupMsg::Add { spec, opener }).is_err() {
+        if group.send(GroupMsg::Add { spec, opener }).is_err() {
             forget();
             return Err(down());
         }
@@ -232,7 +232,7 @@ impl<K: Key, W: Worker> Keyed<K, W> {
         if let Some(group) = self.inner.group.load_full() {
             let name = key.to_string();
             // A group that has ended has no children left.
-            drop(group.send_message(GroupMsg::Close { name }));
+            drop(group.send(GroupMsg::Close { name }));
         }
     }
 

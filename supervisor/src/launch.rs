@@ -1,18 +1,18 @@
 //! Launchers: how a supervisor brings one child to life, whatever it is.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorId, ActorRef};
+use ractor::ActorId;
 
 use crate::address::{Address, Down, Injection};
 use crate::board::Board;
 use crate::cell::NodeCell;
 use crate::core::ChildId;
 use crate::end::Record;
-use crate::group::GroupMsg;
+use crate::inbox::GroupRef;
 use crate::shell::{self, Launch};
 use crate::status::NodeKind;
 use crate::task::OwnedTask;
@@ -23,7 +23,7 @@ pub(crate) struct Call {
     pub(crate) child: ChildId,
     pub(crate) incarnation: u64,
     pub(crate) path: Arc<str>,
-    pub(crate) group: ActorRef<GroupMsg>,
+    pub(crate) group: GroupRef,
     pub(crate) board: Board,
 }
 
@@ -38,7 +38,7 @@ pub(crate) enum Body {
     /// A worker's task. It ends with its supervisor, which owns it.
     Task(OwnedTask),
     /// A supervisor: it stops its children before itself.
-    Group(ActorRef<GroupMsg>),
+    Group(GroupRef),
 }
 
 impl Body {
@@ -54,12 +54,27 @@ impl Body {
     pub(crate) fn actor(&self) -> Option<ActorId> {
         match self {
             Self::Task(_) => None,
-            Self::Group(group) => Some(group.get_id()),
+            Self::Group(group) => Some(group.id()),
         }
     }
 }
 
-pub(crate) type Launching = Pin<Box<dyn Future<Output = Result<Live, String>> + Send>>;
+/// An incarnation on its way to life.
+pub(crate) enum Launching {
+    /// It lives.
+    Live(Live),
+    /// It is being brought to life.
+    Soon(Pin<Box<dyn Future<Output = Result<Live, String>> + Send>>),
+}
+
+impl Launching {
+    pub(crate) async fn live(self) -> Result<Live, String> {
+        match self {
+            Self::Live(live) => Ok(live),
+            Self::Soon(live) => live.await,
+        }
+    }
+}
 
 /// Brings incarnations of one child to life.
 pub(crate) trait Launcher: Send + Sync {
@@ -115,7 +130,7 @@ impl<W: Worker> Launcher for WorkerLauncher<W> {
             board: call.board,
         });
         let body = Body::Task(task);
-        Box::pin(ready(Ok(Live { body, record })))
+        Launching::Live(Live { body, record })
     }
 
     fn mailbox(&self) -> Option<&dyn Mailbox> {

@@ -32,6 +32,7 @@ mod group_ends;
 mod group_start;
 mod guard;
 mod history;
+mod inbox;
 mod keyed;
 mod latency;
 mod launch;

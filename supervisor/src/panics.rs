@@ -8,8 +8,9 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Once;
+use std::task::Poll;
 
 use crate::on_thread;
 
@@ -55,26 +56,31 @@ pub(crate) fn install_hook() {
 
 /// Runs `future`; a panic in it becomes a value.
 pub(crate) async fn caught<F: Future>(future: F) -> Result<F::Output, Panic> {
+    let future = pin!(future);
     caught_as(0, future).await
 }
 
 /// As [`caught`], with the thread marked as running code of `actor` (a cell's number) during each poll.
-pub(crate) async fn caught_as<F: Future>(actor: u64, future: F) -> Result<F::Output, Panic> {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
+///
+/// Takes the future where it is pinned: one that is given away is kept twice in the future that awaits it, and an idle actor is
+/// little more than the futures that it is made of.
+pub(crate) fn caught_as<F: Future>(
+    actor: u64,
+    mut future: Pin<&mut F>,
+) -> impl Future<Output = Result<F::Output, Panic>> {
+    poll_fn(move |cx| {
         let outer = SUPERVISED.replace(true);
         let _entered = (actor != 0).then(|| on_thread::enter(actor));
         let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         SUPERVISED.set(outer);
         match polled {
             Ok(poll) => poll.map(Ok),
-            Err(payload) => std::task::Poll::Ready(Err(Panic {
+            Err(payload) => Poll::Ready(Err(Panic {
                 message: text_of(payload.as_ref()),
                 location: LOCATION.with(|slot| slot.borrow_mut().take()),
             })),
         }
     })
-    .await
 }
 
 fn text_of(payload: &(dyn Any + Send)) -> String {

@@ -5,11 +5,11 @@
 //! owner with whom it ends, a kill at its next await, and an event of its end that nothing can keep from being sent.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ractor::ActorRef;
 use tokio::time::Instant;
 
 use crate::address::{Address, Injection, LONGEST_BLOCK, Load};
@@ -20,6 +20,7 @@ use crate::core::{ChildId, EndKind};
 use crate::end::{End, Record};
 use crate::group::GroupMsg;
 use crate::guard::{Fallen, Onlooker, STUCK_AFTER, guarded};
+use crate::inbox::GroupRef;
 use crate::level::Level;
 use crate::panics::caught_as;
 use crate::slot::Next;
@@ -40,30 +41,21 @@ pub(crate) struct Launch<W: Worker> {
     pub(crate) incarnation: u64,
     pub(crate) handler_limit: Duration,
     pub(crate) record: Arc<Record>,
-    pub(crate) group: ActorRef<GroupMsg>,
+    pub(crate) group: GroupRef,
     pub(crate) board: Board,
 }
 
 /// Brings an incarnation to life. Dropping the task kills it.
 pub(crate) fn spawn<W: Worker>(launch: Launch<W>) -> OwnedTask {
-    // Captured first and so dropped last: nothing of the incarnation is left when its end is told.
-    let farewell = Farewell {
-        group: launch.group.clone(),
-        child: launch.child,
-        incarnation: launch.incarnation,
-        record: Arc::clone(&launch.record),
-    };
     // Claims the address at once: an order to stop that follows must not be taken for one to an incarnation before.
-    let state = ShellState::new(launch);
-    task::spawn(async move {
-        let _farewell = farewell;
-        state.live().await;
-    })
+    let mut state = ShellState::new(launch);
+    // Lent and not given away: what moves into another future is kept in both.
+    task::spawn(async move { state.live().await })
 }
 
 /// Tells the supervisor that the incarnation has ended, however it did: also by a kill, and when it was never polled.
 struct Farewell {
-    group: ActorRef<GroupMsg>,
+    group: GroupRef,
     child: ChildId,
     incarnation: u64,
     record: Arc<Record>,
@@ -81,7 +73,7 @@ impl Drop for Farewell {
             incarnation: self.incarnation,
         };
         // A supervisor that has ended needs no telling.
-        drop(self.group.send_message(ended));
+        drop(self.group.send(ended));
     }
 }
 
@@ -93,11 +85,9 @@ struct ShellState<W: Worker> {
     /// Names this incarnation among all of the address's.
     owner: u64,
     handler_limit: Duration,
-    record: Arc<Record>,
-    group: ActorRef<GroupMsg>,
-    child: ChildId,
-    incarnation: u64,
     board: Board,
+    /// Last and so dropped last: nothing of the incarnation is left when its end is told.
+    farewell: Farewell,
 }
 
 impl<W: Worker> Drop for ShellState<W> {
@@ -148,25 +138,28 @@ impl<W: Worker> ShellState<W> {
             address: launch.address,
             owner,
             handler_limit: launch.handler_limit,
-            record: launch.record,
-            group: launch.group,
-            child: launch.child,
-            incarnation: launch.incarnation,
             board: launch.board,
+            farewell: Farewell {
+                group: launch.group,
+                child: launch.child,
+                incarnation: launch.incarnation,
+                record: launch.record,
+            },
         }
     }
 
     /// The whole life of the worker.
-    async fn live(mut self) {
-        if let Err(end) = self.start().await {
+    async fn live(&mut self) {
+        // Boxed, as all that an idle actor is not at: it should not keep the room.
+        if let Err(end) = Box::pin(self.start()).await {
             return self.fail(end);
         }
         self.address.open(self.owner);
         self.tell_ready();
         match self.serve_all().await {
             // Nothing of it runs on; it has no word of its own about its end.
-            Ok(()) if self.record.is_killed() => {}
-            Ok(()) => self.stop().await,
+            Ok(()) if self.farewell.record.is_killed() => {}
+            Ok(()) => Box::pin(self.stop()).await,
             Err(end) => self.fail(end),
         }
     }
@@ -179,7 +172,7 @@ impl<W: Worker> ShellState<W> {
         if catch_unwind(AssertUnwindSafe(|| drop(worker))).is_err() {
             tracing::warn!(path = self.address.path(), "panicked while it was dropped");
         }
-        self.record.set_end(end);
+        self.farewell.record.set_end(end);
     }
 
     async fn start(&mut self) -> Result<(), End> {
@@ -187,7 +180,8 @@ impl<W: Worker> ShellState<W> {
             return Ok(());
         };
         let actor = self.address.cell().id();
-        let worker = caught_as(actor, W::start(seed, &self.cx))
+        let start = pin!(W::start(seed, &self.cx));
+        let worker = caught_as(actor, start)
             .await
             .map_err(|panic| End {
                 kind: EndKind::FailedStart { permanent: false },
@@ -200,16 +194,16 @@ impl<W: Worker> ShellState<W> {
 
     /// Serves until it is asked to end or killed, or a handler falls.
     async fn serve_all(&mut self) -> Result<(), End> {
-        while !self.record.is_killed() {
+        while !self.farewell.record.is_killed() {
             let (load, now) = match self.address.next(self.owner).await {
                 Next::Serve(next) => next,
                 Next::Drained | Next::Stop | Next::Replaced => return Ok(()),
             };
             let served = match load {
                 Load::Work(msg) | Load::Timer(msg) => self.serve(msg, now).await,
-                Load::Inject(injection) => self.suffer(injection, now).await,
+                Load::Inject(injection) => Box::pin(self.suffer(injection, now)).await,
                 Load::Ballast(until) => {
-                    bear(&self.address, until, now).await;
+                    Box::pin(bear(&self.address, until, now)).await;
                     Ok(())
                 }
             };
@@ -241,7 +235,8 @@ impl<W: Worker> ShellState<W> {
             message: name,
             limit,
         };
-        match guarded(cell, now, limit, &watcher, worker.handle(msg, &self.cx)).await {
+        let handling = pin!(worker.handle(msg, &self.cx));
+        match guarded(cell, now, limit, &watcher, handling).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(failed(name, &chain_of(&*error))),
             Err(fallen) => Err(fell(name, limit, fallen)),
@@ -260,7 +255,7 @@ impl<W: Worker> ShellState<W> {
             message: NAME,
             limit,
         };
-        let fault = async {
+        let fault = pin!(async {
             match injection {
                 Injection::Panic | Injection::CrashLoop(_) => panic!("a drill made it panic"),
                 Injection::Error => Err(failed(NAME, "a drill made it fail")),
@@ -275,7 +270,7 @@ impl<W: Worker> ShellState<W> {
                 // A kill comes from the supervisor, and a flood is no single request.
                 Injection::Kill | Injection::Flood(_) => Ok(()),
             }
-        };
+        });
         match guarded(cell, now, limit, &watcher, fault).await {
             Ok(ended) => ended,
             Err(fallen) => Err(fell(NAME, limit, fallen)),
@@ -286,23 +281,24 @@ impl<W: Worker> ShellState<W> {
         self.address.close_own(self.owner);
         if let Some(mut worker) = self.worker.take() {
             let actor = self.address.cell().id();
-            let stopped = caught_as(actor, worker.stop(&self.cx)).await;
+            let stopping = pin!(worker.stop(&self.cx));
+            let stopped = caught_as(actor, stopping).await;
             if let Err(panic) = stopped {
                 tracing::warn!(path = self.address.path(), %panic, "panicked while stopping");
             }
         }
         self.cx.abort_tasks();
-        self.record.set_end(End::normal());
+        self.farewell.record.set_end(End::normal());
     }
 
     fn tell_ready(&self) {
         let ready = GroupMsg::Ready {
-            child: self.child,
-            incarnation: self.incarnation,
+            child: self.farewell.child,
+            incarnation: self.farewell.incarnation,
             up: true,
         };
         // A supervisor that has ended takes this actor down anyway.
-        drop(self.group.send_message(ready));
+        drop(self.farewell.group.send(ready));
     }
 }
 

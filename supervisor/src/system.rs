@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorRef};
+use ractor::Actor;
 use tokio::sync::oneshot;
 
 use crate::address::{Address, Injection};
@@ -17,6 +17,7 @@ use crate::end::Record;
 use crate::fault::{Fault, FaultKind};
 use crate::group::{Group, GroupLaunch, GroupMsg};
 use crate::group_start::GroupSource;
+use crate::inbox::{GroupRef, Inbox};
 use crate::level::{Level, State};
 use crate::model::parent_of;
 use crate::panics;
@@ -239,6 +240,7 @@ impl SystemBuilder {
             };
             self.board.with(|model| model.add_disabled(facts, reason));
         }
+        let inbox = Arc::new(Inbox::default());
         let launch = GroupLaunch {
             path: "/".into(),
             source: GroupSource::Fixed {
@@ -249,10 +251,12 @@ impl SystemBuilder {
             parent: None,
             record: Arc::new(Record::default()),
             board: self.board.clone(),
+            inbox: Arc::clone(&inbox),
         };
-        let (root, mut ended) = Actor::spawn(None, Group, launch)
+        let (actor, mut ended) = Actor::spawn(None, Group, launch)
             .await
             .map_err(|error| BuildError::Spawn(error.to_string()))?;
+        let root = GroupRef::new(actor, inbox);
         let (ended_tx, ended_rx) = tokio::sync::watch::channel(false);
         let watcher = task::spawn(async move {
             if let Err(error) = (&mut ended).await {
@@ -274,7 +278,7 @@ impl SystemBuilder {
 
 struct Inner {
     board: Board,
-    root: ActorRef<GroupMsg>,
+    root: GroupRef,
     #[expect(dead_code, reason = "owned: it ends with the system")]
     monitor: OwnedTask,
     #[expect(dead_code, reason = "owned: it ends with the system")]
@@ -321,7 +325,7 @@ impl System {
         let event = self.note_operator(path, action.word());
         let order = action.order();
         group
-            .send_message(GroupMsg::Operator { name, order })
+            .send(GroupMsg::Operator { name, order })
             .map_err(|_| ActError::Down(path.to_owned()))?;
         Ok(event)
     }
@@ -335,7 +339,7 @@ impl System {
         self.note_operator(path, "drill");
         let (answer, answered) = oneshot::channel();
         group
-            .send_message(GroupMsg::Inject {
+            .send(GroupMsg::Inject {
                 name,
                 injection,
                 answer,
@@ -356,7 +360,7 @@ impl System {
         Ok(ClockShift::begin(ahead))
     }
 
-    fn supervisor_of(&self, path: &str) -> Result<(ActorRef<GroupMsg>, String), ActError> {
+    fn supervisor_of(&self, path: &str) -> Result<(GroupRef, String), ActError> {
         let Some(parent) = parent_of(path) else {
             return Err(ActError::Root);
         };
@@ -425,7 +429,7 @@ impl System {
             .board
             .with(|model| model.set_root_state(State::Stopping));
         // A root that has ended already needs no order.
-        drop(self.inner.root.send_message(GroupMsg::Shutdown));
+        drop(self.inner.root.send(GroupMsg::Shutdown));
         let mut ended = self.inner.ended.clone();
         drop(ended.wait_for(|ended| *ended).await);
         StopReport {

@@ -20,8 +20,8 @@ use super::peer::{Crash, LIMIT, Peer, Shared};
 const MAILBOX: u32 = 64;
 /// Children at most; above what any measure opens.
 const CHILDREN: usize = 200_000;
-/// Children that are being opened at the same time. One at a time takes no longer, nor do ten thousand.
-const OPENING: usize = 64;
+/// Children that are being opened at the same time: enough that the opener and the supervisor both always have something to do.
+const OPENING: usize = 256;
 
 /// What a child is told.
 enum ChildMsg {
