@@ -10,10 +10,12 @@
 //! - [`secret`]: [`Secret`], text that never shows in a log.
 //! - [`paging`]: [`PageRequest`] and [`Page`], lists with an opaque cursor.
 //! - [`db`]: [`Db`], the handle every `store.rs` is written against, over SQLite and PostgreSQL alike.
+//! - [`audit`]: what somebody did, appended in the transaction of the change it tells of.
 //! - [`config`]: how a domain declares its section of the configuration file.
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod db;
