@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 /// One statement on a read connection, within the limit. A connection that lay idle may have been closed from the other
@@ -78,6 +78,8 @@ struct Slot {
     retry_after_ms: AtomicU64,
     /// Rung when a statement met a broken connection, or ran out of time.
     suspicion: Notify,
+    /// Rises with each committed write that rang.
+    bell: Arc<watch::Sender<u64>>,
 }
 
 /// An opened database: what the store fills the handle with.
@@ -116,6 +118,7 @@ impl Db {
             backend: ArcSwapOption::empty(),
             retry_after_ms: AtomicU64::new(1000),
             suspicion: Notify::new(),
+            bell: Arc::new(watch::Sender::new(0)),
         }))
     }
 
@@ -206,9 +209,17 @@ impl Db {
                 body,
                 kept: None,
                 reply,
+                bell: Arc::clone(&self.0.bell),
+                rings: false,
             })
         })
         .await
+    }
+
+    /// Hears of every write of this process, committed from now on, that rang ([`Conn::ring`]): work may be waiting. What other
+    /// processes write is not heard here, and neither is a write whose outcome nobody knows.
+    pub fn bell(&self) -> watch::Receiver<u64> {
+        self.0.bell.subscribe()
     }
 
     /// Fills the handle: from now on everybody uses this database. For the store alone, as are those below.

@@ -12,6 +12,7 @@
 //! - [`paging`]: [`PageRequest`] and [`Page`], lists with an opaque cursor.
 //! - [`db`]: [`Db`], the handle every `store.rs` is written against, over SQLite and PostgreSQL alike.
 //! - [`audit`]: what somebody did, appended in the transaction of the change it tells of.
+//! - [`mail`]: a mail to be sent, written in the transaction of what it belongs to.
 //! - [`config`]: how a domain declares its section of the configuration file.
 
 #![forbid(unsafe_code)]
@@ -21,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod ids;
+pub mod mail;
 pub mod paging;
 pub mod sealed;
 pub mod secret;

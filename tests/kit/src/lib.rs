@@ -12,6 +12,7 @@
 //! * [`Terminal`] and [`Frame`] speak the WebSocket protocol of terminals; [`Events`] reads server-sent events.
 //! * [`Tmux`] is a real terminal whose screen can be looked at.
 //! * [`Postgres`] is a server of our own from the installed binaries; [`Database`] names what a test runs on.
+//! * [`smtp::Sink`] is a mail server that can be told to fail.
 //! * [`eventually`] is the only way to wait for something that has no event of its own.
 //!
 //! # Failing
@@ -31,6 +32,7 @@ mod janitor;
 mod output;
 mod postgres;
 mod process;
+pub mod smtp;
 mod terminal;
 mod tmux;
 mod wait;

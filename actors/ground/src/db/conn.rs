@@ -33,6 +33,8 @@ pub struct Conn {
     interrupt: Interrupt,
     fault: Option<Fault>,
     failures: u64,
+    /// The present write wants its end to be heard.
+    rings: bool,
 }
 
 enum Link {
@@ -85,6 +87,7 @@ impl Conn {
             interrupt,
             fault: None,
             failures: 0,
+            rings: false,
         }
     }
 
@@ -95,6 +98,7 @@ impl Conn {
             interrupt: Interrupt::default(),
             fault: None,
             failures: 0,
+            rings: false,
         }
     }
 
@@ -267,6 +271,17 @@ impl Conn {
             }),
         };
         described.map_err(|error| self.note(error))
+    }
+
+    /// Asks that those who listen to [`Db::bell`](crate::Db::bell) are told once the present write is committed: something waits for
+    /// an owner that would otherwise have to look again and again. Without effect outside of a write.
+    pub const fn ring(&mut self) {
+        self.rings = true;
+    }
+
+    /// Whether somebody rang since this was last asked.
+    pub(super) const fn take_ring(&mut self) -> bool {
+        std::mem::replace(&mut self.rings, false)
     }
 
     /// The worst that a statement on this connection told about the connection itself.

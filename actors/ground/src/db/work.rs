@@ -6,8 +6,9 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::db::{Conn, DbError, Value};
 
@@ -46,6 +47,9 @@ pub(super) struct Closure<F, T, E> {
     pub(super) body: F,
     pub(super) kept: Option<Result<T, E>>,
     pub(super) reply: oneshot::Sender<Result<T, E>>,
+    /// Rises once what was done is committed, if it asked for that.
+    pub(super) bell: Arc<watch::Sender<u64>>,
+    pub(super) rings: bool,
 }
 
 impl<F, T, E> Work for Closure<F, T, E>
@@ -64,7 +68,10 @@ where
 
     fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Running<'a> {
         Box::pin(async move {
+            // What a write before this one asked for and did not get, since it was undone, is not for this one.
+            conn.take_ring();
             let result = (self.body)(conn).await;
+            self.rings = conn.take_ring() && result.is_ok();
             let verdict = if result.is_ok() {
                 Verdict::Keep
             } else {
@@ -76,6 +83,9 @@ where
     }
 
     fn settle(self: Box<Self>) {
+        if self.rings {
+            self.bell.send_modify(|rung| *rung = rung.wrapping_add(1));
+        }
         if let Some(result) = self.kept {
             answer(self.reply, result);
         }
