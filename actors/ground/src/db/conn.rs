@@ -16,7 +16,7 @@ use sqlx::{
 use crate::db::error::classify;
 use crate::db::row::Inner;
 use crate::db::value::{for_postgres, for_sqlite};
-use crate::db::{DbError, Fault, FromRow, Row, Value};
+use crate::db::{DbError, Fault, FromRow, Row, Setback, Value};
 
 /// Which database is behind the handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,7 @@ pub struct Conn {
     interrupt: Interrupt,
     fault: Option<Fault>,
     failures: u64,
+    setback: Option<Setback>,
 }
 
 enum Link {
@@ -85,6 +86,7 @@ impl Conn {
             interrupt,
             fault: None,
             failures: 0,
+            setback: None,
         }
     }
 
@@ -95,6 +97,7 @@ impl Conn {
             interrupt: Interrupt::default(),
             fault: None,
             failures: 0,
+            setback: None,
         }
     }
 
@@ -274,14 +277,20 @@ impl Conn {
         self.fault
     }
 
-    /// Forgets what [`Conn::fault`] holds, once it was dealt with.
+    /// Forgets what [`Conn::fault`] and [`Conn::take_setback`] hold, once it was dealt with.
     pub const fn forgive(&mut self) {
         self.fault = None;
+        self.setback = None;
     }
 
     /// How many statements have failed here so far.
     pub const fn failures(&self) -> u64 {
         self.failures
+    }
+
+    /// How the database failed the newest statement that it failed here; asking forgets it.
+    pub const fn take_setback(&mut self) -> Option<Setback> {
+        self.setback.take()
     }
 
     /// What ends the statement running here.
@@ -309,6 +318,9 @@ impl Conn {
         }
         self.fault = self.fault.max(fault);
         self.failures += 1;
+        if fault != Some(Fault::Full) {
+            self.setback = told.setback().or(self.setback);
+        }
         told
     }
 }
