@@ -91,9 +91,17 @@ impl Received {
     /// The body with plain line feeds; quoted-printable is undone.
     #[must_use]
     pub fn text(&self) -> String {
-        let body = self.message.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-        let is_quoted = self.header("Content-Transfer-Encoding").as_deref() == Some("quoted-printable");
-        let body = if is_quoted { unquoted(body) } else { body.to_owned() };
+        let body = self
+            .message
+            .split_once("\r\n\r\n")
+            .map_or("", |(_, body)| body);
+        let is_quoted =
+            self.header("Content-Transfer-Encoding").as_deref() == Some("quoted-printable");
+        let body = if is_quoted {
+            unquoted(body)
+        } else {
+            body.to_owned()
+        };
         body.replace("\r\n", "\n")
     }
 }
@@ -269,7 +277,9 @@ impl Sink {
     ///
     /// When somebody else has taken the port meanwhile.
     pub async fn come_back(&mut self) {
-        let listener = TcpListener::bind(self.address).await.expect("the port is still free");
+        let listener = TcpListener::bind(self.address)
+            .await
+            .expect("the port is still free");
         self.serve(listener);
     }
 
