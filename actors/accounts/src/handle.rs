@@ -5,6 +5,7 @@ use supervisor::Address;
 
 use crate::error::AccountsError;
 use crate::messages::ManagerMsg;
+use crate::people::People;
 use crate::ports::{Ports, Shared};
 use crate::revocations::TokenWatch;
 use crate::types::{Identity, NewToken, TokenInfo};
@@ -27,6 +28,11 @@ impl AccountsHandle {
     pub fn ports(&self, db: Db) -> Ports {
         let shared = self.shared.clone();
         Ports { db, shared }
+    }
+
+    /// People: who they are, and how they come in.
+    pub fn people(&self) -> People {
+        People::new(self.shared.people.address.clone())
     }
 
     /// Who bears this token. Needs neither a message nor a statement for a token that was used lately.

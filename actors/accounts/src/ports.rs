@@ -6,6 +6,7 @@ use std::time::Duration;
 use ground::Db;
 
 use crate::known::{Known, Limits};
+use crate::people;
 use crate::revocations::Revocations;
 
 /// What a start of the domain is given; [`AccountsHandle::ports`](crate::AccountsHandle::ports) makes it.
@@ -23,6 +24,7 @@ pub struct Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) people: people::Shared,
 }
 
 impl Shared {
@@ -36,6 +38,7 @@ impl Shared {
         Self {
             known: Arc::new(Known::new(limits)),
             revocations: Arc::default(),
+            people: people::Shared::new(),
         }
     }
 }
