@@ -56,12 +56,12 @@ pub use error::AccountsError;
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
 pub use people::{
-    By, Change, Credentials, Denied, INVITE_PREFIX, Invite, MAX_EMAIL_BYTES, MAX_PASSWORD_BYTES,
+    Change, Credentials, Denied, INVITE_PREFIX, Invite, MAX_EMAIL_BYTES, MAX_PASSWORD_BYTES,
     MAX_USER_NAME, MIN_PASSWORD_CHARS, NewInvite, NewUser, PasswordChange, People, PeopleError,
-    Registration, SETUP_PREFIX, Setup, SignInError, Standing, Tier, TierError, TokenPair, User,
+    Registration, Requester, SETUP_PREFIX, Setup, SignInError, Standing, TokenPair, User,
 };
 pub use ports::Ports;
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};
 pub use token::{Malformed, TOKEN_CHARS, TOKEN_PREFIX};
-pub use types::{Identity, NewToken, Role, RoleError, TokenInfo};
+pub use types::{Identity, NewToken, Role, RoleError, Tier, TierError, TokenInfo};

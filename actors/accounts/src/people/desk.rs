@@ -21,7 +21,7 @@ use super::passwords;
 use super::ports::{SecondFactor, Sessions};
 use super::rules::{self, Deed, Denied};
 use super::store;
-use super::types::{By, Change, Invite, NewUser, User};
+use super::types::{Change, Invite, NewUser, Requester, User};
 use crate::config::Config;
 use crate::ports::Shared;
 use crate::store::RevokedToken;
@@ -98,7 +98,7 @@ impl Desk {
     /// Makes somebody; without a password, with an invitation to set one.
     pub(crate) async fn create(
         &self,
-        by: By,
+        by: Requester,
         new: NewUser,
     ) -> Result<(User, Option<Invite>), PeopleError> {
         rules::may_make(by.asker(), new.role)?;
@@ -130,7 +130,11 @@ impl Desk {
     }
 
     /// Gives out an invitation: for somebody new, or for a user who is to set a password.
-    pub(crate) async fn invite(&self, by: By, new: NewInvite) -> Result<Invite, PeopleError> {
+    pub(crate) async fn invite(
+        &self,
+        by: Requester,
+        new: NewInvite,
+    ) -> Result<Invite, PeopleError> {
         let (token, hash) = once::draw(INVITE_PREFIX)?;
         let invite = match new {
             NewInvite::Role(role) => {
@@ -165,7 +169,7 @@ impl Desk {
     /// Changes somebody; with a version, only if it is the present one.
     pub(crate) async fn change(
         &self,
-        by: By,
+        by: Requester,
         id: Id,
         version: Option<i64>,
         mut change: Change,
@@ -191,7 +195,7 @@ impl Desk {
     /// Sets somebody else's password. All their sessions end.
     pub(crate) async fn set_password(
         &self,
-        by: By,
+        by: Requester,
         id: Id,
         password: Secret,
     ) -> Result<(), PeopleError> {
@@ -217,7 +221,7 @@ impl Desk {
     }
 
     /// All that is kept of somebody.
-    pub(crate) async fn export(&self, by: By, id: Id) -> Result<Value, PeopleError> {
+    pub(crate) async fn export(&self, by: Requester, id: Id) -> Result<Value, PeopleError> {
         if !rules::may_see(by.asker(), id) {
             return Err(PeopleError::NotFound);
         }
@@ -242,7 +246,7 @@ impl Desk {
 
     /// Erases somebody. First they are kept out, so that sessions and streams end by the same way as always; then all that hangs on
     /// them goes at once. Who is interrupted in between asks again.
-    pub(crate) async fn erase(&self, by: By, id: Id) -> Result<(), PeopleError> {
+    pub(crate) async fn erase(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
         let who = by.clone();
         let ended = self
             .db
@@ -276,7 +280,7 @@ impl Desk {
         &self,
         id: Id,
         except: Option<Id>,
-        by: By,
+        by: Requester,
     ) -> Result<(), PeopleError> {
         let ended = self.sessions.end_all(id, except, by.actor, by.source).await;
         ended?;
@@ -305,7 +309,7 @@ pub(crate) async fn make_room(tx: &mut Conn, limit: u32) -> Result<(), PeopleErr
 /// Changes somebody in a transaction. Gives back who they are now, and the tokens about which something changed.
 async fn change_in(
     tx: &mut Conn,
-    by: &By,
+    by: &Requester,
     id: Id,
     version: Option<i64>,
     change: &Change,
@@ -342,7 +346,7 @@ async fn change_in(
 }
 
 /// Applies a change, and tells each part of it that changes something as an entry.
-fn apply(user: &mut User, change: &Change, by: &By, now: ground::Micros) -> Vec<Entry> {
+fn apply(user: &mut User, change: &Change, by: &Requester, now: ground::Micros) -> Vec<Entry> {
     let mut entries = Vec::new();
     let id = user.id;
     if let Some(name) = &change.name
@@ -380,7 +384,7 @@ fn apply(user: &mut User, change: &Change, by: &By, now: ground::Micros) -> Vec<
 }
 
 /// The first half of an erasure.
-async fn keep_out(tx: &mut Conn, by: &By, id: Id) -> Result<Vec<RevokedToken>, PeopleError> {
+async fn keep_out(tx: &mut Conn, by: &Requester, id: Id) -> Result<Vec<RevokedToken>, PeopleError> {
     let owners = store::owners_at_work(tx).await?;
     let mut user = store::user_to_change(tx, id)
         .await?
@@ -402,7 +406,7 @@ async fn keep_out(tx: &mut Conn, by: &By, id: Id) -> Result<Vec<RevokedToken>, P
 }
 
 /// An entry about somebody.
-pub(crate) fn entry(by: &By, action: &'static str, user: Id) -> Entry {
+pub(crate) fn entry(by: &Requester, action: &'static str, user: Id) -> Entry {
     Entry::new(by.actor.clone(), action, by.source.clone()).on(user)
 }
 
@@ -418,7 +422,7 @@ impl Desk {
     /// Tells in the audit that somebody wanted what they may not.
     pub(crate) async fn tell_denied<T>(
         &self,
-        by: &By,
+        by: &Requester,
         action: &'static str,
         result: Result<T, PeopleError>,
     ) -> Result<T, PeopleError> {

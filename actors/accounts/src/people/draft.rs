@@ -6,8 +6,8 @@ use supervisor::Finding;
 use super::email::{self, Email};
 use super::error::PeopleError;
 use super::passwords;
-use super::types::{Tier, User};
-use crate::types::Role;
+use super::types::User;
+use crate::types::{Role, Tier};
 
 /// Characters of a name at most.
 pub const MAX_USER_NAME: usize = 100;

@@ -29,10 +29,10 @@ use super::ports::{Method, Refused, SignIn, TokenPair};
 use super::rules::Denied;
 use super::sign_in_error::SignInError;
 use super::store::{self, Known, OpenInvite};
-use super::types::{By, Credentials, PasswordChange, Registration, Setup, Tier, User};
+use super::types::{Credentials, PasswordChange, Registration, Requester, Setup, User};
 use crate::config::RegistrationPolicy;
 use crate::token::TokenHash;
-use crate::types::Role;
+use crate::types::{Role, Tier};
 
 /// For how long a network stays familiar after a sign-in.
 const FAMILIAR_FOR: Duration = Duration::from_hours(30 * 24);
@@ -120,7 +120,7 @@ impl Desk {
             })
             .await?;
         if let Some(id) = set {
-            let by = By {
+            let by = Requester {
                 actor: actor_of(id),
                 user: Some(id),
                 role: Role::Viewer,
@@ -192,7 +192,7 @@ impl Desk {
     /// Changes one's own password, which has to be shown.
     pub(crate) async fn change_password(
         &self,
-        by: By,
+        by: Requester,
         change: PasswordChange,
     ) -> Result<(), SignInError> {
         let id = by.user.ok_or(PeopleError::Refused(Denied::NoUser))?;

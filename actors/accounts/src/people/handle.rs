@@ -11,7 +11,7 @@ use super::ports::TokenPair;
 use super::rules;
 use super::sign_in_error::SignInError;
 use super::types::{
-    By, Change, Credentials, Invite, NewUser, PasswordChange, Registration, Setup, User,
+    Change, Credentials, Invite, NewUser, PasswordChange, Registration, Requester, Setup, User,
 };
 
 /// People: who they are, and how they come in. Cheap to clone; works across restarts of the domain.
@@ -80,7 +80,11 @@ impl People {
     ///
     /// # Errors
     /// `Delayed`, and `People` with findings at `/current_password` and `/new_password`, or when who asks is no user.
-    pub async fn change_password(&self, by: By, change: PasswordChange) -> Result<(), SignInError> {
+    pub async fn change_password(
+        &self,
+        by: Requester,
+        change: PasswordChange,
+    ) -> Result<(), SignInError> {
         let ask = |reply| PeopleMsg::ChangePassword { by, change, reply };
         self.address.ask(ask).await?
     }
@@ -108,7 +112,7 @@ impl People {
     ///
     /// # Errors
     /// `NotFound`, also for who may not know.
-    pub async fn show(&self, by: &By, id: Id) -> Result<User, PeopleError> {
+    pub async fn show(&self, by: &Requester, id: Id) -> Result<User, PeopleError> {
         let visible = rules::may_see(by.asker(), id).then_some(id);
         let id = visible.ok_or(PeopleError::NotFound)?;
         self.user(id).await?.ok_or(PeopleError::NotFound)
@@ -118,7 +122,7 @@ impl People {
     ///
     /// # Errors
     /// `Refused` when it is the local operator.
-    pub async fn me(&self, by: &By) -> Result<User, PeopleError> {
+    pub async fn me(&self, by: &Requester) -> Result<User, PeopleError> {
         self.show(by, by.own()?).await
     }
 
@@ -137,7 +141,7 @@ impl People {
     /// `Refused`, `EmailTaken`, `TooMany`, and `Invalid` with all findings.
     pub async fn create(
         &self,
-        by: By,
+        by: Requester,
         new: NewUser,
     ) -> Result<(User, Option<Invite>), PeopleError> {
         let ask = |reply| PeopleMsg::Create { by, new, reply };
@@ -150,7 +154,7 @@ impl People {
     /// `Refused`, `NotFound`, `Stale`, `Invalid`.
     pub async fn change(
         &self,
-        by: By,
+        by: Requester,
         id: Id,
         version: Option<i64>,
         change: Change,
@@ -169,7 +173,7 @@ impl People {
     ///
     /// # Errors
     /// As [`People::change`], and `Refused` when it is the local operator.
-    pub async fn change_me(&self, by: By, change: Change) -> Result<User, PeopleError> {
+    pub async fn change_me(&self, by: Requester, change: Change) -> Result<User, PeopleError> {
         let id = by.own()?;
         self.change(by, id, None, change).await
     }
@@ -178,7 +182,12 @@ impl People {
     ///
     /// # Errors
     /// `Refused`, `NotFound`, and `Invalid` with all findings.
-    pub async fn set_password(&self, by: By, id: Id, password: Secret) -> Result<(), PeopleError> {
+    pub async fn set_password(
+        &self,
+        by: Requester,
+        id: Id,
+        password: Secret,
+    ) -> Result<(), PeopleError> {
         let ask = |reply| PeopleMsg::SetPassword {
             by,
             id,
@@ -192,7 +201,7 @@ impl People {
     ///
     /// # Errors
     /// `Refused`, `NotFound`, `TooMany`.
-    pub async fn invite(&self, by: By, new: NewInvite) -> Result<Invite, PeopleError> {
+    pub async fn invite(&self, by: Requester, new: NewInvite) -> Result<Invite, PeopleError> {
         let ask = |reply| PeopleMsg::Invite { by, new, reply };
         self.address.ask(ask).await?
     }
@@ -201,7 +210,7 @@ impl People {
     ///
     /// # Errors
     /// `NotFound`, also for who may not know.
-    pub async fn export(&self, by: By, id: Id) -> Result<Value, PeopleError> {
+    pub async fn export(&self, by: Requester, id: Id) -> Result<Value, PeopleError> {
         let ask = |reply| PeopleMsg::Export { by, id, reply };
         self.address.ask(ask).await?
     }
@@ -210,7 +219,7 @@ impl People {
     ///
     /// # Errors
     /// `Refused`, `NotFound`.
-    pub async fn erase(&self, by: By, id: Id) -> Result<(), PeopleError> {
+    pub async fn erase(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
         let ask = |reply| PeopleMsg::Erase { by, id, reply };
         self.address.ask(ask).await?
     }

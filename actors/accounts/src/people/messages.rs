@@ -9,7 +9,7 @@ use super::error::PeopleError;
 use super::ports::TokenPair;
 use super::sign_in_error::SignInError;
 use super::types::{
-    By, Change, Credentials, Invite, NewUser, PasswordChange, Registration, Setup, User,
+    Change, Credentials, Invite, NewUser, PasswordChange, Registration, Requester, Setup, User,
 };
 use crate::types::Role;
 
@@ -50,7 +50,7 @@ pub enum PeopleMsg {
     },
     /// Change one's own password.
     ChangePassword {
-        by: By,
+        by: Requester,
         change: PasswordChange,
         reply: Entrance<()>,
     },
@@ -68,13 +68,13 @@ pub enum PeopleMsg {
     },
     /// Make somebody.
     Create {
-        by: By,
+        by: Requester,
         new: NewUser,
         reply: Answer<(User, Option<Invite>)>,
     },
     /// Change somebody.
     Change {
-        by: By,
+        by: Requester,
         id: Id,
         version: Option<i64>,
         change: Change,
@@ -82,25 +82,29 @@ pub enum PeopleMsg {
     },
     /// Set somebody else's password.
     SetPassword {
-        by: By,
+        by: Requester,
         id: Id,
         password: Secret,
         reply: Answer<()>,
     },
     /// Give out an invitation.
     Invite {
-        by: By,
+        by: Requester,
         new: NewInvite,
         reply: Answer<Invite>,
     },
     /// Tell all that is kept of somebody.
     Export {
-        by: By,
+        by: Requester,
         id: Id,
         reply: Answer<Value>,
     },
     /// Erase somebody.
-    Erase { by: By, id: Id, reply: Answer<()> },
+    Erase {
+        by: Requester,
+        id: Id,
+        reply: Answer<()>,
+    },
     /// Make a setup token, while there is no owner.
     PrepareSetup { reply: Answer<Option<Secret>> },
 }

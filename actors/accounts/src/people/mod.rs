@@ -51,8 +51,8 @@ pub use ports::TokenPair;
 pub use rules::Denied;
 pub use sign_in_error::SignInError;
 pub use types::{
-    By, Change, Credentials, Invite, NewUser, PasswordChange, Registration, Setup, Standing, Tier,
-    TierError, User,
+    Change, Credentials, Invite, NewUser, PasswordChange, Registration, Requester, Setup, Standing,
+    User,
 };
 
 pub(crate) use actor::PeopleActor;

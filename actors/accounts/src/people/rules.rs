@@ -115,8 +115,8 @@ fn ends_an_owner(deed: Deed<'_>) -> bool {
 mod tests {
     use ground::Micros;
 
-    use super::super::types::Tier;
     use super::*;
+    use crate::types::Tier;
 
     const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];
 

@@ -16,7 +16,7 @@ use super::ports::{Method, Refused, SecondFactor, Sessions, SignIn};
 use super::*;
 use crate::config::Config;
 use crate::locked::lock;
-use crate::types::Role;
+use crate::types::{Role, Tier};
 
 /// A password that all rules take.
 const PASSWORD: &str = "quartz lantern ferry";
@@ -173,12 +173,12 @@ impl Room {
     }
 }
 
-fn local() -> By {
-    By::local(0, Source::default())
+fn local() -> Requester {
+    Requester::local(0, Source::default())
 }
 
-fn by(user: &User) -> By {
-    By {
+fn by(user: &User) -> Requester {
+    Requester {
         actor: Actor::User {
             id: user.id,
             credential: None,

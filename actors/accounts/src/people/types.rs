@@ -1,51 +1,12 @@
 //! The user's words: who somebody is, what can be asked for, and who asks.
 
-use std::str::FromStr;
-
 use ground::audit::{Actor, Source};
 use ground::{Id, Micros, Secret};
 use serde::Serialize;
 
 use super::error::PeopleError;
 use super::rules::{Asker, Denied};
-use crate::types::Role;
-
-/// What somebody pays for, as far as limits go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tier {
-    /// The usual limits.
-    #[default]
-    Standard,
-    /// Higher limits.
-    Premium,
-}
-
-/// A word that names no tier.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no such tier")]
-pub struct TierError;
-
-impl Tier {
-    /// The word for it, on the wire and in the database.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Standard => "standard",
-            Self::Premium => "premium",
-        }
-    }
-}
-
-impl FromStr for Tier {
-    type Err = TierError;
-
-    fn from_str(word: &str) -> Result<Self, TierError> {
-        [Self::Standard, Self::Premium]
-            .into_iter()
-            .find(|tier| tier.word() == word)
-            .ok_or(TierError)
-    }
-}
+use crate::types::{Role, Tier};
 
 /// Somebody. Nothing of the password but whether there is one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -89,7 +50,7 @@ pub struct Standing {
 
 /// Who asks: for the rules and for the audit.
 #[derive(Debug, Clone, PartialEq)]
-pub struct By {
+pub struct Requester {
     /// Who, as the audit tells it.
     pub actor: Actor,
     /// The user; `None` for the local operator, who may do what an owner may.
@@ -102,7 +63,7 @@ pub struct By {
     pub source: Source,
 }
 
-impl By {
+impl Requester {
     /// The local operator.
     pub fn local(uid: u32, source: Source) -> Self {
         Self {

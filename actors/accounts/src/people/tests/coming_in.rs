@@ -518,7 +518,7 @@ async fn the_own_password_is_changed_by_showing_it() {
             (FaultKind::Invalid, "/current_password")
         );
         let session = Id::generate();
-        let inside = By {
+        let inside = Requester {
             session: Some(session),
             ..by(&ada)
         };
