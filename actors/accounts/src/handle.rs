@@ -8,6 +8,7 @@ use crate::messages::ManagerMsg;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
 use crate::revocations::TokenWatch;
+use crate::sessions::Sessions;
 use crate::types::{Identity, NewToken, TokenInfo};
 use crate::verify;
 
@@ -33,6 +34,11 @@ impl AccountsHandle {
     /// People: who they are, and how they come in.
     pub fn people(&self) -> People {
         People::new(self.shared.people.address.clone())
+    }
+
+    /// The sessions of users.
+    pub fn sessions(&self) -> &Sessions {
+        &self.shared.sessions
     }
 
     /// Who bears this token. Needs neither a message nor a statement for a token that was used lately.

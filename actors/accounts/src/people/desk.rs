@@ -186,6 +186,7 @@ impl Desk {
             .write(async move |tx| change_in(tx, &by, id, version, &change).await)
             .await?;
         self.forget(&ended, ends);
+        self.sessions.user_changed(id);
         if ends {
             self.end_sessions(id, None, who).await?;
         }

@@ -25,12 +25,13 @@ use super::guesses::{Account, Attempt, Guess, Network};
 use super::hashing::{HashingError, Kept, Verdict};
 use super::once::{self, INVITE_PREFIX, SETUP_PREFIX};
 use super::passwords;
-use super::ports::{Method, Refused, SignIn, TokenPair};
+use super::ports::Refused;
 use super::rules::Denied;
 use super::sign_in_error::SignInError;
 use super::store::{self, Known, OpenInvite};
 use super::types::{Credentials, PasswordChange, Registration, Requester, Setup, User};
 use crate::config::RegistrationPolicy;
+use crate::sessions::{Method, SignIn, TokenPair};
 use crate::token::TokenHash;
 use crate::types::{Role, Tier};
 

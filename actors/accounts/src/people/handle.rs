@@ -7,12 +7,12 @@ use supervisor::Address;
 
 use super::error::PeopleError;
 use super::messages::{NewInvite, PeopleMsg};
-use super::ports::TokenPair;
 use super::rules;
 use super::sign_in_error::SignInError;
 use super::types::{
     Change, Credentials, Invite, NewUser, PasswordChange, Registration, Requester, Setup, User,
 };
+use crate::sessions::TokenPair;
 
 /// People: who they are, and how they come in. Cheap to clone; works across restarts of the domain.
 ///

@@ -6,11 +6,11 @@ use serde_json::Value;
 use supervisor::Reply;
 
 use super::error::PeopleError;
-use super::ports::TokenPair;
 use super::sign_in_error::SignInError;
 use super::types::{
     Change, Credentials, Invite, NewUser, PasswordChange, Registration, Requester, Setup, User,
 };
+use crate::sessions::TokenPair;
 use crate::types::Role;
 
 /// An answer that can be an error.

@@ -47,7 +47,6 @@ pub use handle::People;
 pub use messages::NewInvite;
 pub use once::{INVITE_PREFIX, SETUP_PREFIX};
 pub use passwords::{MAX_BYTES as MAX_PASSWORD_BYTES, MIN_CHARS as MIN_PASSWORD_CHARS};
-pub use ports::TokenPair;
 pub use rules::Denied;
 pub use sign_in_error::SignInError;
 pub use types::{
@@ -58,6 +57,7 @@ pub use types::{
 pub(crate) use actor::PeopleActor;
 pub(crate) use desk::Desk;
 pub(crate) use messages::PeopleMsg;
+pub(crate) use ports::NoSecondFactor;
 pub(crate) use store::standing;
 
 /// Requests that the actor admits: those that wait for a hash among them.

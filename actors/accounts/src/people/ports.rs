@@ -4,50 +4,16 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ground::audit::{Actor, Source};
 use ground::{Id, Secret};
 use supervisor::Fault;
 
+use crate::sessions::{SessionError, SignIn, TokenPair};
+
 /// What a neighbour refused, in its own words.
 pub(crate) type Refused = Arc<dyn Fault>;
-
-/// How somebody proved who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// With the setup token.
-    Setup,
-    /// With a password.
-    Password,
-}
-
-/// A session to begin: all credentials were checked.
-#[derive(Debug, Clone)]
-pub struct SignIn {
-    /// Who.
-    pub user: Id,
-    /// How they proved it.
-    pub method: Method,
-    /// Whether a second factor was shown.
-    pub second_factor: bool,
-    /// From where.
-    pub source: Source,
-}
-
-/// What a client works with from then on.
-#[derive(Debug, Clone)]
-pub struct TokenPair {
-    /// For requests.
-    pub access_token: Secret,
-    /// For the next pair.
-    pub refresh_token: Secret,
-    /// How long the access token is valid.
-    pub expires_in: Duration,
-    /// The session.
-    pub session: Id,
-}
 
 /// Begins and ends sessions.
 pub(crate) trait Sessions: fmt::Debug + Send + Sync + 'static {
@@ -62,6 +28,36 @@ pub(crate) trait Sessions: fmt::Debug + Send + Sync + 'static {
         actor: Actor,
         source: Source,
     ) -> BoxFuture<'_, Result<u32, Refused>>;
+
+    /// Something that sessions show of their user changed: it is looked up anew at their next use.
+    fn user_changed(&self, user: Id);
+}
+
+impl Sessions for crate::sessions::Sessions {
+    fn begin(&self, sign_in: SignIn) -> BoxFuture<'_, Result<TokenPair, Refused>> {
+        Box::pin(async { self.begin(sign_in).await.map_err(refused) })
+    }
+
+    fn end_all(
+        &self,
+        user: Id,
+        except: Option<Id>,
+        actor: Actor,
+        source: Source,
+    ) -> BoxFuture<'_, Result<u32, Refused>> {
+        Box::pin(async move {
+            let ended = self.end_all(user, except, actor, source).await;
+            ended.map_err(refused)
+        })
+    }
+
+    fn user_changed(&self, user: Id) {
+        self.user_changed(user);
+    }
+}
+
+fn refused(error: SessionError) -> Refused {
+    Arc::new(error)
 }
 
 /// Asks for second factors.

@@ -12,10 +12,11 @@ use ground::audit::{Actor, Source};
 use ground::{Db, Id, Secret, args};
 use supervisor::{Fault, FaultKind};
 
-use super::ports::{Method, Refused, SecondFactor, Sessions, SignIn};
+use super::ports::{Refused, SecondFactor, Sessions};
 use super::*;
 use crate::config::Config;
 use crate::locked::lock;
+use crate::sessions::{Method, SignIn, TokenPair};
 use crate::types::{Role, Tier};
 
 /// A password that all rules take.
@@ -26,6 +27,7 @@ const PASSWORD: &str = "quartz lantern ferry";
 struct FakeSessions {
     begun: Mutex<Vec<SignIn>>,
     ended: Mutex<Vec<(Id, Option<Id>)>>,
+    changed: Mutex<Vec<Id>>,
 }
 
 impl Sessions for FakeSessions {
@@ -49,6 +51,10 @@ impl Sessions for FakeSessions {
     ) -> BoxFuture<'_, Result<u32, Refused>> {
         lock(&self.ended).push((user, except));
         Box::pin(async { Ok(1) })
+    }
+
+    fn user_changed(&self, user: Id) {
+        lock(&self.changed).push(user);
     }
 }
 

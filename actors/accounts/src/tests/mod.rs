@@ -5,5 +5,6 @@ mod lost;
 mod others;
 mod owners;
 mod secrets;
+mod sessions;
 mod statements;
 mod tokens;

@@ -266,7 +266,11 @@ async fn ended_tokens_make_room_and_living_ones_do_not() {
             (error.code(), error.kind()),
             ("accounts.too_many_tokens", FaultKind::Limited)
         );
-        house.accounts.revoke(first.id, None).await.expect("revoked");
+        house
+            .accounts
+            .revoke(first.id, None)
+            .await
+            .expect("revoked");
         let (third, secret) = house.token().await;
         assert!(house.verify(&secret).await.is_ok());
         let all = house

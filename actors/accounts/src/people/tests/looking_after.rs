@@ -311,6 +311,7 @@ async fn another_role_is_not_remembered_in_its_old_form() {
             .expect("readable")
             .expect("kept");
         assert_eq!(kept.revoked_at, None);
+        assert_eq!(*lock(&room.sessions.changed), [ada.id]);
     })
     .await;
 }
