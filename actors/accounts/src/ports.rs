@@ -6,7 +6,9 @@ use std::time::Duration;
 use ground::Db;
 
 use crate::known::{Known, Limits};
+use crate::people;
 use crate::revocations::Revocations;
+use crate::sessions::Sessions;
 
 /// What a start of the domain is given; [`AccountsHandle::ports`](crate::AccountsHandle::ports) makes it.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) people: people::Shared,
+    pub(crate) sessions: Sessions,
 }
 
 impl Shared {
@@ -33,9 +37,12 @@ impl Shared {
             recheck_after: Duration::ZERO,
             offline_limit: Duration::ZERO,
         };
+        let revocations = Arc::default();
         Self {
             known: Arc::new(Known::new(limits)),
-            revocations: Arc::default(),
+            people: people::Shared::new(),
+            revocations: Arc::clone(&revocations),
+            sessions: Sessions::new(revocations),
         }
     }
 }
