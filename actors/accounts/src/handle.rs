@@ -1,9 +1,10 @@
 //! The public face: one method a request.
 
-use ground::{Db, Id, Micros, Page, PageRequest, Secret};
+use ground::{Db, Id, Micros, Page, PageRequest, Sealer, Secret};
 use supervisor::Address;
 
 use crate::error::AccountsError;
+use crate::factors::Factors;
 use crate::messages::ManagerMsg;
 use crate::ports::{Ports, Shared};
 use crate::revocations::TokenWatch;
@@ -25,8 +26,13 @@ impl AccountsHandle {
 
     /// What the domain behind this handle is to be started with.
     pub fn ports(&self, db: Db) -> Ports {
-        let shared = self.shared.clone();
-        Ports { db, shared }
+        let (sealer, shared) = (Sealer::default(), self.shared.clone());
+        Ports { db, sealer, shared }
+    }
+
+    /// Second factors.
+    pub fn factors(&self) -> &Factors {
+        &self.shared.factors
     }
 
     /// Who bears this token. Needs neither a message nor a statement for a token that was used lately.

@@ -22,6 +22,7 @@
 //! - Pure: `token` (make, read, hash), `scopes`, `draft` (the rules of a new token), `refusals` (what was refused lately).
 //! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
+//! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
 //! - `store`: every statement. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod config;
 mod desk;
 mod draft;
 mod error;
+mod factors;
 mod handle;
 mod known;
 mod locked;
@@ -52,6 +54,9 @@ mod verify;
 pub use config::Config;
 pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
+pub use factors::{
+    By, Enrolment, FRESH_FOR, FactorError, FactorOverview, Factors, RECOVERY_CODES, TotpState,
+};
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
 pub use ports::Ports;

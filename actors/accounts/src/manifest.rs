@@ -1,4 +1,4 @@
-//! The domain: its facts, its face, its one child.
+//! The domain: its facts, its face, its children.
 
 use supervisor::{
     Address, ChildSpec, Domain, DomainContext, Impact, Manifest, Need, Policy, Priority,
@@ -6,12 +6,14 @@ use supervisor::{
 };
 
 use crate::config::Config;
+use crate::factors::{self, FactorsActor};
 use crate::handle::AccountsHandle;
 use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
 use crate::ports::Ports;
 
 const MANAGER: &str = "manager";
+const FACTORS: &str = "factors";
 
 /// Access tokens: who may come in.
 #[derive(Debug)]
@@ -48,6 +50,17 @@ impl Domain for Accounts {
         config: Config,
         ports: Ports,
     ) -> Result<Started, StartError> {
+        let factors = ports.shared.factors.clone();
+        let factors = ChildSpec::actor::<FactorsActor>(
+            FACTORS,
+            factors.address().clone(),
+            factors::Seed {
+                db: ports.db.clone(),
+                sealer: ports.sealer.clone(),
+                factors,
+            },
+            Policy::default(),
+        );
         let seed = Seed { config, ports };
         let manager = ChildSpec::actor::<ManagerActor>(
             MANAGER,
@@ -55,6 +68,6 @@ impl Domain for Accounts {
             seed,
             Policy::default(),
         );
-        Ok(Started::new(Strategy::OneForOne, vec![manager]))
+        Ok(Started::new(Strategy::OneForOne, vec![manager, factors]))
     }
 }
