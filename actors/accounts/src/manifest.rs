@@ -33,7 +33,7 @@ impl Domain for Accounts {
         fallback: Some("tokens used recently go on working, and the local socket needs none"),
         main_actor: MANAGER,
         mailbox_limit: 1024,
-        route_prefixes: &["/api/v1/tokens"],
+        route_prefixes: &["/api/v1/tokens", "/api/v1/auth"],
     };
 
     type Config = Config;
