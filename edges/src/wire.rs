@@ -19,6 +19,7 @@ use crate::config::{self, Settings};
 use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+use crate::master_key;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -67,7 +68,8 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     house.add::<Accounts>(
         address,
         settings.accounts.clone(),
-        accounts.ports(db.clone()),
+        (accounts.ports(db.clone()))
+            .with_sealer(master_key::sealer(&settings.secrets, &options.data_dir)),
     );
 
     let (address, ledger) = house.domain::<Ledger>();

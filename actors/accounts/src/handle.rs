@@ -1,9 +1,10 @@
 //! The public face: one method a request.
 
-use ground::{Db, Id, Micros, Page, PageRequest, Secret};
+use ground::{Db, Id, Micros, Page, PageRequest, Sealer, Secret};
 use supervisor::Address;
 
 use crate::error::AccountsError;
+use crate::factors::Factors;
 use crate::messages::ManagerMsg;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
@@ -27,8 +28,13 @@ impl AccountsHandle {
 
     /// What the domain behind this handle is to be started with.
     pub fn ports(&self, db: Db) -> Ports {
-        let shared = self.shared.clone();
-        Ports { db, shared }
+        let (sealer, shared) = (Sealer::default(), self.shared.clone());
+        Ports { db, sealer, shared }
+    }
+
+    /// Second factors.
+    pub fn factors(&self) -> &Factors {
+        &self.shared.factors
     }
 
     /// People: who they are, and how they come in.

@@ -1,10 +1,11 @@
-//! What the domain needs: the database, and the memory that it shares with its own handle.
+//! What the domain needs: the database, what seals secrets, and the memory that it shares with its own handle.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ground::Db;
+use ground::{Db, Sealer};
 
+use crate::factors::Factors;
 use crate::known::{Known, Limits};
 use crate::people;
 use crate::revocations::Revocations;
@@ -14,7 +15,17 @@ use crate::sessions::Sessions;
 #[derive(Debug, Clone)]
 pub struct Ports {
     pub(crate) db: Db,
+    pub(crate) sealer: Sealer,
     pub(crate) shared: Shared,
+}
+
+impl Ports {
+    /// Sets what seals the secrets that are kept. Without it, what needs it is refused.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = sealer;
+        self
+    }
 }
 
 /// What the handle and the manager share. Clones are the same.
@@ -25,6 +36,7 @@ pub struct Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) factors: Factors,
     pub(crate) people: people::Shared,
     pub(crate) sessions: Sessions,
 }
@@ -40,6 +52,7 @@ impl Shared {
         let revocations = Arc::default();
         Self {
             known: Arc::new(Known::new(limits)),
+            factors: Factors::vacant("/accounts/factors"),
             people: people::Shared::new(),
             revocations: Arc::clone(&revocations),
             sessions: Sessions::new(revocations),

@@ -57,7 +57,6 @@ pub use types::{
 pub(crate) use actor::PeopleActor;
 pub(crate) use desk::Desk;
 pub(crate) use messages::PeopleMsg;
-pub(crate) use ports::NoSecondFactor;
 pub(crate) use store::standing;
 
 /// Requests that the actor admits: those that wait for a hash among them.
