@@ -1,5 +1,6 @@
 //! The public face: one method a request.
 
+use ground::audit::By;
 use ground::{Db, Id, Micros, Page, PageRequest, Secret};
 use supervisor::Address;
 
@@ -38,13 +39,18 @@ impl AccountsHandle {
         verify::verify(&self.address, &self.shared.known, token).await
     }
 
-    /// Creates a token of the local operator. Its text is told this once and kept nowhere.
+    /// Creates a token of the local operator. Its text is told this once and kept nowhere. That it was created, and `by` whom, is on
+    /// record together with it.
     ///
     /// # Errors
     /// `Invalid` with all findings, `TooMany`, and whatever keeps it from being stored. After `Deadline` or `Ask` there may
     /// be a token of which nobody has the text: it is in the list and can be revoked.
-    pub async fn create(&self, new: NewToken) -> Result<(TokenInfo, Secret), AccountsError> {
-        let create = |reply| ManagerMsg::Create { new, reply };
+    pub async fn create(
+        &self,
+        new: NewToken,
+        by: By,
+    ) -> Result<(TokenInfo, Secret), AccountsError> {
+        let create = |reply| ManagerMsg::Create { new, by, reply };
         self.address.ask(create).await?
     }
 
@@ -58,12 +64,12 @@ impl AccountsHandle {
     }
 
     /// Revokes a token: when this returns it is stored, the token is refused and its watchers are told. Revoking it again
-    /// is no error.
+    /// is no error, and makes no second record.
     ///
     /// # Errors
     /// `NotFound`, and whatever keeps it from being stored. After `Deadline` or `Ask` it may be revoked all the same.
-    pub async fn revoke(&self, id: Id) -> Result<(), AccountsError> {
-        let revoke = |reply| ManagerMsg::Revoke { id, reply };
+    pub async fn revoke(&self, id: Id, by: By) -> Result<(), AccountsError> {
+        let revoke = |reply| ManagerMsg::Revoke { id, by, reply };
         self.address.ask(revoke).await?
     }
 

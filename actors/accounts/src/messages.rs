@@ -1,5 +1,6 @@
 //! What the manager can be asked. Private to the domain: others use the handle.
 
+use ground::audit::By;
 use ground::{Id, Micros, Page, PageRequest, Secret};
 use supervisor::Reply;
 
@@ -23,6 +24,7 @@ pub enum ManagerMsg {
     /// Create a token.
     Create {
         new: NewToken,
+        by: By,
         reply: Answer<(TokenInfo, Secret)>,
     },
     /// Tell of all tokens, a page at a time.
@@ -31,7 +33,7 @@ pub enum ManagerMsg {
         reply: Answer<Page<TokenInfo>>,
     },
     /// Revoke a token.
-    Revoke { id: Id, reply: Answer<()> },
+    Revoke { id: Id, by: By, reply: Answer<()> },
     /// Is there a token that works?
     HasTokens { reply: Answer<bool> },
     /// Look after the database, the uses to note and the revocations of others.

@@ -1,5 +1,6 @@
 //! Every statement about tokens. Only the hash of a token is ever in one.
 
+use ground::audit::{By, append};
 use ground::db::{FromRow, Row};
 use ground::{Db, DbError, Id, Micros, PageRequest, args};
 
@@ -83,8 +84,14 @@ pub(crate) async fn add(
     token: &TokenInfo,
     hash: &TokenHash,
     limit: u32,
+    by: &By,
 ) -> Result<(), AccountsError> {
     let (token, hash) = (token.clone(), *hash);
+    let entry = by
+        .entry("token.create")
+        .on(token.id)
+        .with("name", token.name.as_str())
+        .with("scopes", token.scopes.to_json());
     db.write(async move |tx| {
         let (kept,): (i64,) = tx.fetch_one("SELECT count(*) FROM tokens", args![]).await?;
         let surplus = kept + 1 - i64::from(limit);
@@ -115,19 +122,29 @@ pub(crate) async fn add(
             ],
         )
         .await?;
-        Ok(())
+        Ok(append(tx, &entry).await?)
     })
     .await
 }
 
 /// Revokes a token and tells its hash; `None` when there is none with this id. One that was revoked before keeps its time.
-pub(crate) async fn revoke(db: &Db, id: Id, now: Micros) -> Result<Option<RevokedToken>, DbError> {
+pub(crate) async fn revoke(
+    db: &Db,
+    id: Id,
+    now: Micros,
+    by: &By,
+) -> Result<Option<RevokedToken>, DbError> {
+    let entry = by.entry("token.revoke").on(id);
     db.write(async move |tx| {
-        tx.execute(
-            "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
-            args![now, id],
-        )
-        .await?;
+        let revoked = tx
+            .execute(
+                "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
+                args![now, id],
+            )
+            .await?;
+        if revoked > 0 {
+            append(tx, &entry).await?;
+        }
         tx.fetch_optional(
             "SELECT id, secret_hash FROM tokens WHERE id = $1",
             args![id],

@@ -34,7 +34,13 @@ impl AuditHandle {
     #[must_use]
     pub fn ports(self, db: Db) -> (Self, Ports) {
         let pending = Arc::clone(&self.pending);
-        (Self { db: db.clone(), ..self }, Ports { db, pending })
+        (
+            Self {
+                db: db.clone(),
+                ..self
+            },
+            Ports { db, pending },
+        )
     }
 
     /// Records what has no transaction of its own. `Ok`: it is on disk. Takes at most two seconds.

@@ -156,7 +156,10 @@ mod tests {
         pending.settle(MOST);
         let told = pending.batch(10);
         assert_eq!(told.len(), 1);
-        assert_eq!((told[0].action, &told[0].detail["count"]), ("audit.lose", &3.into()));
+        assert_eq!(
+            (told[0].action, &told[0].detail["count"]),
+            ("audit.lose", &3.into())
+        );
         pending.settle(1);
         assert_eq!(pending.len(), 0, "once");
     }

@@ -161,7 +161,10 @@ mod tests {
         let told = (0..MOST as u32 + 500)
             .filter_map(|number| {
                 let address = Some(IpAddr::V4(number.into()));
-                let source = Source { address, ..Source::default() };
+                let source = Source {
+                    address,
+                    ..Source::default()
+                };
                 refusals.note(&source, "x", now)
             })
             .count();

@@ -91,7 +91,10 @@ impl Worker for WriterActor {
     /// What is left is stored. The store stops after the audit, so it is still there.
     async fn stop(&mut self, _cx: &Context<AuditMsg>) {
         self.seed.ports.pending.gather(clock::now(), true);
-        if !matches!(timeout(LAST_WRITE_LIMIT, self.write_all()).await, Ok(Ok(()))) {
+        if !matches!(
+            timeout(LAST_WRITE_LIMIT, self.write_all()).await,
+            Ok(Ok(()))
+        ) {
             let left = self.seed.ports.pending.len();
             tracing::warn!(left, "audit entries were not stored before the stop");
         }
@@ -180,7 +183,10 @@ impl WriterActor {
         let db = &self.seed.ports.db;
         let gone = store::prune(db, now - DAY * days, now, PRUNED_AT_ONCE).await?;
         if gone > 0 {
-            tracing::info!(gone, "audit entries removed that were older than audit.keep_days");
+            tracing::info!(
+                gone,
+                "audit entries removed that were older than audit.keep_days"
+            );
         }
         Ok(gone == usize::from(PRUNED_AT_ONCE))
     }

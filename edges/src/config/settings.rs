@@ -54,6 +54,10 @@ settings! {
     store: store::StoreConfig,
     /// Access tokens.
     accounts: accounts::Config,
+    /// The audit.
+    audit: audit::Config,
+    /// Requests that are done once.
+    idempotency: idempotency::Config,
     /// The history.
     ledger: ledger::Config,
     /// Terminals.

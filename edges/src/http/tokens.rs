@@ -11,11 +11,11 @@ use http::{HeaderName, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::caller::Caller;
 use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
-use super::routes::{Needs, READ, creating, route};
+use super::routes::{Needs, READ, creating_secret, route};
+use super::source::Asker;
 use super::state::AppState;
 use http::Method;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +26,7 @@ pub(super) const CONCERN: Concern = Concern {
     routes,
     table: &[
         route(Method::GET, "/api/v1/tokens", READ),
-        creating("/api/v1/tokens", Needs::Everything),
+        creating_secret("/api/v1/tokens", Needs::Everything),
         route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
     ],
     codes: &[
@@ -257,11 +257,10 @@ pub(crate) async fn list(
         (status = 504, description = "`accounts.deadline`")))]
 pub(crate) async fn create(
     State(edge): State<AppState>,
-    caller: Caller,
+    Asker(by): Asker,
     Json(body): Json<NewTokenBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<CreatedToken>), Problem> {
-    let made = edge.handles.accounts.create(body.into()).await?;
-    tracing::info!(%caller, token = %made.0.id, "token made");
+    let made = edge.handles.accounts.create(body.into(), by).await?;
     let location = format!("/api/v1/tokens/{}", made.0.id);
     Ok((
         StatusCode::CREATED,
@@ -278,10 +277,9 @@ pub(crate) async fn create(
     responses((status = 204, description = "It is revoked"), (status = 404, description = "`accounts.token_not_found`")))]
 pub(crate) async fn revoke(
     State(edge): State<AppState>,
-    caller: Caller,
+    Asker(by): Asker,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    edge.handles.accounts.revoke(id).await?;
-    tracing::info!(%caller, token = %id, "token revoked");
+    edge.handles.accounts.revoke(id, by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

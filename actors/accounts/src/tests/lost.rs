@@ -1,5 +1,6 @@
 //! The database goes away and comes back.
 
+use ground::audit::By;
 use std::time::Duration;
 
 use ground::{Id, PageRequest, Secret};
@@ -61,7 +62,7 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
         assert_lost(
             &house
                 .accounts
-                .revoke(told.id)
+                .revoke(told.id, By::system())
                 .await
                 .expect_err("not possible"),
         );
@@ -75,7 +76,11 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
             house.verify(&idle).await.is_ok()
         })
         .await;
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, By::system())
+            .await
+            .expect("revoked");
         assert!(matches!(
             house.verify(&known).await,
             Err(AccountsError::Revoked)
@@ -93,7 +98,7 @@ async fn management_says_at_once_that_it_cannot() {
         let accounts = &house.accounts;
         assert_lost(
             &accounts
-                .create(NewToken::default())
+                .create(NewToken::default(), By::system())
                 .await
                 .expect_err("not possible"),
         );
@@ -105,7 +110,7 @@ async fn management_says_at_once_that_it_cannot() {
         );
         assert_lost(
             &accounts
-                .revoke(Id::generate())
+                .revoke(Id::generate(), By::system())
                 .await
                 .expect_err("not possible"),
         );

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use ::store::testing::on_both;
 use ground::audit::{Actor, Entry, Outcome, Source};
 use ground::{Db, Id};
-use ::store::testing::on_both;
 
 use super::{entry, filled, tamper};
 use crate::reading::{Export, list, verify};
@@ -33,8 +33,12 @@ async fn entries_are_listed_by_what_is_asked_for() {
             user_agent: Some("curl\n".to_owned()),
             request_id: Some("r-1".to_owned()),
         };
-        let by_user = Entry::new(actor, "user.role", source).on("u").with("to", "admin");
-        crate::store::append(&db, vec![by_user], false).await.expect("stored");
+        let by_user = Entry::new(actor, "user.role", source)
+            .on("u")
+            .with("to", "admin");
+        crate::store::append(&db, vec![by_user], false)
+            .await
+            .expect("stored");
 
         let all = Query::default();
         assert_eq!(seqs(&db, &all).await, [7, 6, 5, 4, 3, 2, 1]);
@@ -47,12 +51,21 @@ async fn entries_are_listed_by_what_is_asked_for() {
             (of(&|q| q.user = Some(user)), vec![7]),
             (of(&|q| q.user = Some(Id::generate())), vec![]),
             (of(&|q| q.action = Some("token.".to_owned())), vec![6, 4, 2]),
-            (of(&|q| q.action = Some("token.create".to_owned())), vec![6, 4, 2]),
+            (
+                of(&|q| q.action = Some("token.create".to_owned())),
+                vec![6, 4, 2],
+            ),
             (of(&|q| q.action = Some("oken".to_owned())), vec![]),
             (of(&|q| q.outcome = Some(Outcome::Done)), vec![7, 5, 3, 1]),
             (of(&|q| q.object = Some("/2".to_owned())), vec![3]),
-            (of(&|q| q.since = Some(now - Duration::from_mins(15))), vec![7, 6, 5]),
-            (of(&|q| q.until = Some(now - Duration::from_mins(45))), vec![1]),
+            (
+                of(&|q| q.since = Some(now - Duration::from_mins(15))),
+                vec![7, 6, 5],
+            ),
+            (
+                of(&|q| q.until = Some(now - Duration::from_mins(45))),
+                vec![1],
+            ),
         ] {
             assert_eq!(seqs(&db, &query).await, wanted, "{query:?}");
         }
@@ -67,7 +80,9 @@ async fn entries_are_listed_by_what_is_asked_for() {
         loop {
             let page = list(&db, &query).await.expect("reads");
             pages.push(page.items.iter().map(|kept| kept.seq).collect::<Vec<_>>());
-            let Some(cursor) = page.next_cursor else { break };
+            let Some(cursor) = page.next_cursor else {
+                break;
+            };
             query.cursor = cursor.parse().ok();
         }
         assert_eq!(pages, [vec![7, 6, 5], vec![4, 3, 2], vec![1]]);
@@ -90,14 +105,31 @@ async fn a_sound_chain_is_proven() {
         let more = verify(&db, Span::Newest(10_000)).await.expect("reads");
         assert_eq!((more.ok, more.checked), (true, 600));
 
-        let half = list(&db, &Query { cursor: Some(301), limit: 1, ..Query::default() }).await;
+        let half = list(
+            &db,
+            &Query {
+                cursor: Some(301),
+                limit: 1,
+                ..Query::default()
+            },
+        )
+        .await;
         let half = half.expect("reads").items.remove(0);
         let mark = Mark::of_hex(half.seq, &half.hash).expect("a mark");
         let rest = verify(&db, Span::After(mark)).await.expect("reads");
         assert_eq!((rest.ok, rest.checked), (true, 300));
-        let wrong = Mark { hash: [9; 32], ..mark };
+        let wrong = Mark {
+            hash: [9; 32],
+            ..mark
+        };
         let rest = verify(&db, Span::After(wrong)).await.expect("reads");
-        assert_eq!(rest.broken, Some(Break { seq: 301, what: What::Altered }));
+        assert_eq!(
+            rest.broken,
+            Some(Break {
+                seq: 301,
+                what: What::Altered
+            })
+        );
     })
     .await;
 }
@@ -105,16 +137,40 @@ async fn a_sound_chain_is_proven() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_alters_the_database_is_found_out() {
     for (sql, seq, what) in [
-        ("UPDATE audit_entries SET outcome = 'done' WHERE seq = 4", 4, What::Altered),
-        ("UPDATE audit_entries SET actor_uid = 8 WHERE seq = 1", 1, What::Altered),
-        ("UPDATE audit_entries SET detail = '{\"a\":1}' WHERE seq = 6", 6, What::Altered),
+        (
+            "UPDATE audit_entries SET outcome = 'done' WHERE seq = 4",
+            4,
+            What::Altered,
+        ),
+        (
+            "UPDATE audit_entries SET actor_uid = 8 WHERE seq = 1",
+            1,
+            What::Altered,
+        ),
+        (
+            "UPDATE audit_entries SET detail = '{\"a\":1}' WHERE seq = 6",
+            6,
+            What::Altered,
+        ),
         ("DELETE FROM audit_entries WHERE seq = 3", 3, What::Missing),
         ("DELETE FROM audit_entries WHERE seq = 1", 1, What::Missing),
         ("DELETE FROM audit_entries WHERE seq = 6", 6, What::Missing),
-        ("UPDATE audit_entries SET seq = -5 WHERE seq = 6", -5, What::Surplus),
-        ("UPDATE audit_entries SET seq = 9 WHERE seq = 6", 6, What::Missing),
+        (
+            "UPDATE audit_entries SET seq = -5 WHERE seq = 6",
+            -5,
+            What::Surplus,
+        ),
+        (
+            "UPDATE audit_entries SET seq = 9 WHERE seq = 6",
+            6,
+            What::Missing,
+        ),
         ("UPDATE audit_chain SET seq = 5 WHERE id = 1", 6, What::Head),
-        ("UPDATE audit_chain SET seq = 7 WHERE id = 1", 7, What::Missing),
+        (
+            "UPDATE audit_chain SET seq = 7 WHERE id = 1",
+            7,
+            What::Missing,
+        ),
         ("DELETE FROM audit_chain WHERE id = 1", 6, What::Head),
     ] {
         on_both(async |db: Db| {
@@ -133,7 +189,9 @@ async fn an_export_is_what_there_was_at_its_beginning() {
     on_both(async |db: Db| {
         filled(&db, 300).await;
         let mut export = Export::begin(db.clone()).await.expect("reads");
-        crate::store::append(&db, vec![entry("/later")], false).await.expect("stored");
+        crate::store::append(&db, vec![entry("/later")], false)
+            .await
+            .expect("stored");
         let (mut told, mut parts) = (Vec::new(), 0);
         while let Some(part) = export.next().await.expect("reads") {
             told.extend(part.into_iter().map(|kept| kept.seq));

@@ -1,8 +1,8 @@
 //! Recording: on disk when it is answered, kept while the database is away, once.
 
+use ::store::testing::on_both;
 use ground::Db;
 use ground::audit::Source;
-use ::store::testing::on_both;
 use supervisor::Action;
 use tokio::task::JoinSet;
 
@@ -67,7 +67,9 @@ async fn a_write_in_doubt_is_not_done_twice() {
         let doubted = vec![entry("/a"), entry("/b")];
         for is_doubtful in [false, true, true] {
             let again = doubted.clone();
-            crate::store::append(&db, again, is_doubtful).await.expect("stored");
+            crate::store::append(&db, again, is_doubtful)
+                .await
+                .expect("stored");
         }
         let verified = crate::reading::verify(&db, Span::All).await.expect("reads");
         assert_eq!((verified.ok, verified.checked), (true, 2));
@@ -95,7 +97,11 @@ async fn a_flood_of_wrong_tokens_is_two_entries() {
         // What was counted is not lost with the daemon.
         house.stop().await;
         let page = audit.list(&Query::default()).await.expect("reads");
-        let counts: Vec<_> = page.items.iter().map(|kept| &kept.detail["count"]).collect();
+        let counts: Vec<_> = page
+            .items
+            .iter()
+            .map(|kept| &kept.detail["count"])
+            .collect();
         assert_eq!(counts, [4_999, 1]);
         assert_eq!(page.items[0].address.as_deref(), Some("192.0.2.1"));
         assert_eq!(page.items[0].actor.kind, "anonymous");
