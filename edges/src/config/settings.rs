@@ -56,6 +56,10 @@ settings! {
     secrets: SecretsConfig,
     /// Access tokens.
     accounts: accounts::Config,
+    /// The audit.
+    audit: audit::Config,
+    /// Requests that are done once.
+    idempotency: idempotency::Config,
     /// The history.
     ledger: ledger::Config,
     /// Terminals.

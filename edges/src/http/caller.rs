@@ -8,10 +8,11 @@ use std::fmt;
 use accounts::{Identity, Role, Scope};
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
-use ground::audit::Source;
+use ground::audit::{Actor, Source};
 use ground::{Id, Micros};
 use http::request::Parts;
 use http::{HeaderMap, header};
+use ptys::Viewer;
 
 use super::codes;
 use super::layers::RequestId;
@@ -32,6 +33,45 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// The user who asks; none for the local operator and for the local operator's tokens.
+    pub fn user(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            // An owner that is no id owns nothing here, which is not the same as being the local operator.
+            Self::Token(identity) => {
+                let owner = identity.owner.as_deref()?;
+                Some(owner.parse().unwrap_or_else(|_| Id::generate()))
+            }
+        }
+    }
+
+    /// Who asks, as terminals want to know it.
+    pub fn viewer(&self) -> Viewer {
+        match (self, self.user()) {
+            (Self::Token(identity), Some(id)) => Viewer::User {
+                id,
+                role: identity.role.word(),
+            },
+            _ => Viewer::Operator,
+        }
+    }
+
+    /// Who asks, as it goes on record.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Local { uid } => Actor::Local { uid: *uid },
+            Self::Token(identity) => match self.user() {
+                None => Actor::Token {
+                    id: identity.token_id,
+                },
+                Some(id) => Actor::User {
+                    id,
+                    credential: Some(identity.token_id),
+                },
+            },
+        }
+    }
+
     /// Whether the caller may do what needs this.
     ///
     /// # Errors
@@ -65,14 +105,6 @@ impl Caller {
 }
 
 impl Caller {
-    /// The user who asks; `None` for the local operator and for tokens that are nobody's.
-    pub fn user(&self) -> Option<Id> {
-        match self {
-            Self::Local { .. } => None,
-            Self::Token(identity) => identity.owner.as_deref()?.parse().ok(),
-        }
-    }
-
     /// What the request came with, for the audit.
     pub fn credential(&self) -> Option<Id> {
         match self {
@@ -211,6 +243,32 @@ mod tests {
                 "{caller}"
             );
         }
+    }
+
+    #[test]
+    fn a_token_acts_for_its_owner() {
+        let of = |owner: Option<&str>| {
+            let Caller::Token(identity) = bearer(Role::Owner, &[]) else {
+                unreachable!("a token")
+            };
+            let owner = owner.map(Into::into);
+            Caller::Token(Identity { owner, ..identity })
+        };
+        let user = Id::generate();
+        assert_eq!(of(None).user(), None);
+        assert_eq!(of(None).viewer(), Viewer::Operator);
+        assert!(matches!(of(None).actor(), Actor::Token { .. }));
+        let owned = of(Some(&user.to_string()));
+        assert_eq!(owned.user(), Some(user));
+        assert!(matches!(owned.actor(), Actor::User { id, .. } if id == user));
+        let role = "owner";
+        assert_eq!(owned.viewer(), Viewer::User { id: user, role });
+        assert_ne!(of(Some("nobody")).viewer(), Viewer::Operator);
+        let local = Caller::Local { uid: 3 };
+        assert_eq!(
+            (local.user(), local.actor()),
+            (None, Actor::Local { uid: 3 })
+        );
     }
 
     #[test]

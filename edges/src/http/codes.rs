@@ -208,6 +208,45 @@ pub const OPERATORS: &[DomainCode] = &[
     ),
 ];
 
+/// The codes of requests with an `Idempotency-Key`.
+pub const KEYS: &[DomainCode] = &[
+    (
+        "idempotency.answer_withheld",
+        409,
+        "The request with this key took effect; its answer showed a secret or was too large and was not stored. Look at what it made.",
+    ),
+    (
+        "idempotency.busy",
+        503,
+        "Too many requests with an Idempotency-Key are under way; nothing was done.",
+    ),
+    (
+        "idempotency.down",
+        503,
+        "Requests with an Idempotency-Key are not served at the moment; nothing was done.",
+    ),
+    (
+        "idempotency.internal",
+        500,
+        "A fault of the server; nothing was done, and the log has it under the request id.",
+    ),
+    (
+        "idempotency.not_claimed",
+        503,
+        "The database did not take the Idempotency-Key in time; nothing was done.",
+    ),
+    (
+        "idempotency.store_lost",
+        503,
+        "The database is away, so nobody could promise that the request is done only once; nothing was done.",
+    ),
+    (
+        "idempotency.unknown_outcome",
+        409,
+        "A request with this key was begun, and the daemon ended before its end was known. Look whether it took effect, then use a new key.",
+    ),
+];
+
 /// The codes of the supervisor and the domains. A test holds them against their sources.
 pub fn of_domains() -> impl Iterator<Item = &'static DomainCode> {
     super::CONCERNS.iter().flat_map(|concern| concern.codes)

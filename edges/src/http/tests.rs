@@ -12,12 +12,14 @@ mod tree;
 use std::time::Duration;
 
 use accounts::{Accounts, Identity, Role, Scope};
+use audit::Audit;
 use axum::Router;
 use axum::body::Body;
 use futures::future::BoxFuture;
 use ground::Id;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use idempotency::Idempotency;
 use ledger::Ledger;
 use ptys::Ptys;
 use serde_json::Value;
@@ -65,6 +67,8 @@ impl Gate for Doorman {
 pub(super) async fn edge(limits: Limits) -> AppState {
     let builder = SystemBuilder::new();
     let accounts = Accounts::handle(builder.address::<Accounts>());
+    let audit = Audit::handle(builder.address::<Audit>());
+    let idempotency = Idempotency::handle(builder.address::<Idempotency>());
     let ledger = Ledger::handle(builder.address::<Ledger>());
     let history = TreeHistory::default();
     drop(ledger.ports(ground::Db::vacant(), std::sync::Arc::new(history.clone())));
@@ -76,6 +80,8 @@ pub(super) async fn edge(limits: Limits) -> AppState {
     let handles = Handles {
         system,
         accounts,
+        audit,
+        idempotency,
         ledger,
         ptys,
         drills,

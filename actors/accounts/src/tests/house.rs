@@ -1,5 +1,6 @@
 //! A house with nothing in it but this domain, and the few things that every story needs.
 
+use ground::audit::By;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,7 +89,10 @@ impl House {
 
     /// A token with all rights.
     pub(super) async fn token(&self) -> (TokenInfo, Secret) {
-        let created = self.accounts.create(NewToken::default()).await;
+        let created = self
+            .accounts
+            .create(NewToken::default(), By::system())
+            .await;
         created.expect("a token")
     }
 

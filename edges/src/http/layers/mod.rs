@@ -14,12 +14,12 @@ mod origin;
 mod repeat;
 mod trace;
 
+pub(crate) use observe::RequestId;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 
 use super::state::AppState;
-
-pub(super) use observe::RequestId;
 
 /// Puts all layers around a router.
 pub(crate) fn around(router: Router<AppState>, state: &AppState) -> Router<AppState> {
