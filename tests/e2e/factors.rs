@@ -125,8 +125,8 @@ async fn an_app_and_its_recovery_codes_protect_a_sign_in() {
 
     let asked = login(&daemon, None).await.problem(401);
     assert_eq!(asked["code"], "factors.required");
-    let used = with_next_code(secret, async |code| login(&daemon, Some(&code)).await);
-    used.await.expect(200);
+    let with_code = with_next_code(secret, async |code| login(&daemon, Some(&code)).await);
+    with_code.await.expect(200);
     let recovery = codes[0].as_str().expect("text");
     login(&daemon, Some(recovery)).await.expect(200);
     let again = login(&daemon, Some(recovery)).await.problem(401);

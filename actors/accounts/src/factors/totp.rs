@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn impossible_digits_and_moments_give_no_code() {
         assert!(hotp::<Hmac<Sha1>>(b"secret", 0, 10).is_none());
-        for now in [i64::MIN, -1, 0, i64::MAX] {
-            let accepted = accepted_step(b"secret", *b"000000", Micros(now), i64::MAX);
+        for moment in [i64::MIN, -1, 0, i64::MAX] {
+            let accepted = accepted_step(b"secret", *b"000000", Micros(moment), i64::MAX);
             assert_eq!(accepted, None);
         }
     }

@@ -153,10 +153,7 @@ fn without_a_key_the_reason_is_told() {
         assert_eq!(error.to_string(), "there is no master key: no file");
     }
     let older = Sealer::without_key("no file", vec![key(1)]);
-    assert_eq!(
-        *older.open(&PLACE, &kept).expect("opened").plain,
-        b"secret"
-    );
+    assert_eq!(*older.open(&PLACE, &kept).expect("opened").plain, b"secret");
 }
 
 #[test]
