@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ground::db::Backend;
+use ground::sealed::MasterKey;
 use ground::{Db, Id, Sealer, Secret};
 use supervisor::{
     Address, Domain, DomainContext, Impact, Level, Manifest, Priority, StartError, Started,
@@ -64,7 +65,8 @@ impl House {
     }
 
     pub(super) async fn with(db: &Db, config: Config) -> Self {
-        Self::build(db, config, Sealer::default()).await
+        let key = MasterKey::generate().expect("randomness");
+        Self::build(db, config, Sealer::new(key, Vec::new())).await
     }
 
     async fn build(db: &Db, config: Config, sealer: Sealer) -> Self {
