@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use supervisor::task::{self, OwnedTask};
-use supervisor::{Action, Injection, Level, State, System, SystemBuilder};
+use supervisor::{Action, Address, Injection, Level, State, System, SystemBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::checks;
 use crate::dice::Dice;
 use crate::houses;
+use crate::keys;
 use crate::lab::{Behaviour, Lab, Outcome, StartMode, What};
 use crate::plan::{Act, Branch, Plan, Timed};
 use crate::roots;
@@ -51,6 +52,7 @@ pub async fn run(plan: Plan) -> Report {
             lab.know(supervisor::Address::vacant(&branch.path, branch.mailbox));
         }
     }
+    keys::make(&plan, &lab);
     for (path, _) in &plan.ill_at_boot {
         lab.behave(path, failing(false));
     }
@@ -89,6 +91,7 @@ async fn play(scene: &Scene) {
         .iter()
         .map(|(path, until)| cure(scene.clone(), path.clone(), *until))
         .collect();
+    let mut users = keys::use_all(scene);
     let system = scene.system.clone();
     let _ready = task::spawn(async move { system.ready().await });
     for timed in scene.plan.acts.clone() {
@@ -97,13 +100,17 @@ async fn play(scene: &Scene) {
     }
     sleep(scene.plan.over_at.saturating_sub(scene.lab.now())).await;
     if scene.plan.heals {
-        for cure in &mut cures {
-            cure.finished().await;
+        scene.lab.rest();
+        for busy in cures.iter_mut().chain(&mut std::mem::take(&mut users)) {
+            busy.finished().await;
         }
         heal(scene).await;
+        if scene.plan.proves_keys {
+            keys::prove(scene).await;
+        }
     }
     shut_down(scene).await;
-    for caller in &mut callers {
+    for caller in callers.iter_mut().chain(&mut users) {
         caller.finished().await;
     }
     drop(cures);
@@ -153,6 +160,17 @@ fn call(scene: Scene, number: u64) -> OwnedTask {
 }
 
 async fn ask(lab: &Arc<Lab>, path: &Arc<str>, limit: Duration, work: Duration) {
+    ask_at(lab, &lab.address(path), path, limit, work).await;
+}
+
+/// Asks whoever is at an address, which belongs to this path.
+pub(crate) async fn ask_at(
+    lab: &Lab,
+    address: &Address<Msg>,
+    path: &Arc<str>,
+    limit: Duration,
+    work: Duration,
+) -> Outcome {
     let request = lab.request();
     lab.note(path, What::Ask(request, limit));
     let deadline = Instant::now() + limit;
@@ -162,7 +180,7 @@ async fn ask(lab: &Arc<Lab>, path: &Arc<str>, limit: Duration, work: Duration) {
         deadline,
         reply,
     };
-    let answer = lab.address(path).ask_within(limit, make).await;
+    let answer = address.ask_within(limit, make).await;
     let outcome = match &answer {
         Ok(reply) => {
             if *reply != request {
@@ -173,6 +191,7 @@ async fn ask(lab: &Arc<Lab>, path: &Arc<str>, limit: Duration, work: Duration) {
         Err(error) => error.into(),
     };
     lab.note(path, What::Answer(request, outcome));
+    outcome
 }
 
 /// Ends a fault that was there from the start.
