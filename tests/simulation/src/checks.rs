@@ -322,8 +322,11 @@ impl Run<'_> {
                     continue;
                 }
                 let inside = format!("{path}/");
+                // Users end children by key at any time.
                 let first = self.trace[from..].iter().position(|entry| {
-                    entry.path.starts_with(&inside) && matches!(entry.what, What::Stop(_))
+                    entry.path.starts_with(&inside)
+                        && matches!(entry.what, What::Stop(_))
+                        && !keys::is_child(self.plan, &entry.path)
                 });
                 if let (Some(first), Some(last)) = (first, last)
                     && from + first < last

@@ -62,6 +62,12 @@ fn groups(plan: &Plan) -> impl Iterator<Item = (&Branch, Keys)> {
         })
 }
 
+/// Whether this is the child of a key.
+pub(crate) fn is_child(plan: &Plan, path: &str) -> bool {
+    path.rsplit_once('/')
+        .is_some_and(|(above, _)| groups(plan).any(|(group, _)| group.path == above))
+}
+
 /// Makes the directories of a plan known.
 pub(crate) fn make(plan: &Plan, lab: &Lab) {
     for (branch, keys) in groups(plan) {
@@ -91,7 +97,7 @@ fn use_one(scene: Scene, path: String, keys: Keys, mut dice: Dice) -> OwnedTask 
         let children = lab.children(&path);
         while !lab.is_ending() && !lab.is_resting() {
             sleep(dice.millis(1, 700)).await;
-            let key = dice.key(keys.keys);
+            let key = dice.key(keys.in_use);
             let child: Arc<str> = format!("{path}/{key}").into();
             match dice.between(0, 100) {
                 0..45 => drop(open(lab, &children, &path, key).await),
@@ -337,7 +343,8 @@ struct Call {
 
 /// Every open has one answer that says what happened, and nobody starts for the first time whom nobody opens.
 pub(crate) fn check(plan: &Plan, lab: &Lab) {
-    let trace = lab.trace();
+    let mut trace = lab.trace();
+    trace.retain(|entry| is_child(plan, &entry.path));
     let mut calls: BTreeMap<u64, Call> = BTreeMap::new();
     for entry in &trace {
         match entry.what {
@@ -375,14 +382,10 @@ pub(crate) fn check(plan: &Plan, lab: &Lab) {
             ));
         }
     }
-    let groups: Vec<String> = groups(plan)
-        .map(|(branch, _)| format!("{}/", branch.path))
-        .collect();
-    for entry in &trace {
-        let is_keyed = groups.iter().any(|group| entry.path.starts_with(group));
-        if !is_keyed || !matches!(entry.what, What::Start(1)) {
-            continue;
-        }
+    let first_starts = trace
+        .iter()
+        .filter(|entry| matches!(entry.what, What::Start(1)));
+    for entry in first_starts {
         let opens = |call: &Call| {
             let until = call.answers.first().map_or(Duration::MAX, |(at, _)| *at);
             call.path == entry.path && call.asked <= Some(entry.at) && entry.at <= until

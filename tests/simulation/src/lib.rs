@@ -9,6 +9,7 @@
 //! - `lab.rs` is what all parts share, `worker.rs` the one kind of actor, `run.rs` plays a plan.
 //! - `keys.rs` opens, uses, hurts and closes children by key, and says what must hold of them.
 //! - `checks.rs` says what must hold of a trace, `roots.rs` what the status must tell of a fault.
+//! - `network.rs` is another run, with a server and a network that breaks; `upstream.rs` is its tree.
 //! - `main.rs` plays one seed in a process of its own, `bin/sweep.rs` many, each twice.
 #![forbid(unsafe_code)]
 
@@ -17,10 +18,13 @@ mod dice;
 mod houses;
 mod keys;
 mod lab;
+mod network;
 mod plan;
 mod roots;
 mod run;
+mod upstream;
 mod worker;
 
+pub use network::network;
 pub use plan::Plan;
 pub use run::{Report, run};

@@ -32,7 +32,7 @@ pub(crate) struct Keys {
     /// How many there may be.
     pub(crate) max: usize,
     /// Keys in use, which may be more.
-    pub(crate) keys: u32,
+    pub(crate) in_use: u32,
     /// Who open, close and use them, all the time.
     pub(crate) users: u64,
 }
@@ -288,7 +288,7 @@ fn keyed(dice: &mut Dice, parent: &str) -> Branch {
     let keys = Keys {
         policy: policy(dice),
         max,
-        keys: dice.key(8) + 1,
+        in_use: dice.key(8) + 1,
         users: dice.between(1, 4),
     };
     Branch {

@@ -34,6 +34,18 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
+impl Report {
+    /// Adds what another run of the same seed came to.
+    pub fn join(&mut self, other: Self) {
+        self.wrong.extend(other.wrong);
+        self.hash ^= other.hash.rotate_left(1);
+        self.lines += other.lines;
+        self.asks += other.asks;
+        self.looked += other.looked;
+        self.trace.extend(other.trace);
+    }
+}
+
 /// Everything that takes part in a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
@@ -391,7 +403,7 @@ fn report(lab: &Lab) -> Report {
 }
 
 /// FNV-1a.
-fn hash(lines: &[String]) -> u64 {
+pub(crate) fn hash(lines: &[String]) -> u64 {
     let bytes = lines.iter().flat_map(|line| line.bytes());
     bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
