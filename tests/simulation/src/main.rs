@@ -17,7 +17,7 @@ use rand::rngs::StdRng;
 use simulation::{Plan, Report, network, run};
 
 /// Every so many seeds a network takes part as well, which costs as much as all the rest.
-const WITH_NETWORK: u64 = 8;
+const WITH_NETWORK: u64 = 16;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

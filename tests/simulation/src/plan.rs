@@ -289,7 +289,7 @@ fn keyed(dice: &mut Dice, parent: &str) -> Branch {
         policy: policy(dice),
         max,
         in_use: dice.key(8) + 1,
-        users: dice.between(1, 4),
+        users: dice.between(1, 3),
     };
     Branch {
         name: "keys".to_owned(),
