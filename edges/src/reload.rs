@@ -1,15 +1,26 @@
 //! SIGHUP: reads the configuration again. What is not sound changes nothing; what cannot change while the daemon runs is named.
 
-use ground::config::{Effective, Reload};
+use ground::config::{Effective, Reload, Section as _};
 
-use crate::config::{self, Loaded, ReloadPlan, Settings, Sources};
+use std::sync::Arc;
+
+use crate::config::{self, LimitsConfig, Loaded, ReloadPlan, Settings, Sources};
+use crate::http::{Rates, Tls};
 use crate::telemetry::LogControl;
+
+/// What of the HTTP edge can change while it serves.
+pub(crate) struct LiveEdge {
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) tls: Option<Tls>,
+}
 
 /// The configuration in force, and what a reload can change of it.
 pub(crate) struct Reloadable {
     sources: Sources,
     loaded: Loaded,
     log: LogControl,
+    /// None as long as nothing is served.
+    edge: Option<LiveEdge>,
 }
 
 impl Reloadable {
@@ -18,7 +29,13 @@ impl Reloadable {
             sources,
             loaded,
             log,
+            edge: None,
         }
+    }
+
+    /// From now on reloads reach the HTTP edge too.
+    pub(crate) fn serves(&mut self, edge: LiveEdge) {
+        self.edge = Some(edge);
     }
 
     /// The settings in force.
@@ -28,6 +45,10 @@ impl Reloadable {
 
     /// Reads all layers again and applies what can change live.
     pub(crate) fn reload(&mut self) {
+        // The files of the certificate are no part of the configuration: they may have changed alone.
+        if let Some(tls) = self.edge.as_ref().and_then(|edge| edge.tls.as_ref()) {
+            tls.look_again();
+        }
         match config::load(&self.sources) {
             Ok(new) => self.apply(new),
             Err(invalid) => {
@@ -40,11 +61,15 @@ impl Reloadable {
 
     fn apply(&mut self, new: Loaded) {
         let plan = config::plan(&self.loaded, &new);
+        for warning in &new.warnings {
+            tracing::warn!(%warning, "configuration");
+        }
         if plan.is_empty() {
             tracing::info!("configuration reloaded: nothing changed");
             return;
         }
         self.apply_log(&plan, &new.settings);
+        self.apply_limits(&plan, &new.settings);
         let waiting = waiting_keys(&plan);
         if !waiting.is_empty() {
             tracing::warn!(keys = ?waiting, "these keys change when the daemon is restarted");
@@ -66,6 +91,24 @@ impl Reloadable {
                 tracing::info!(key = change.key, to = change.to, "configuration changed");
             }
             Err(error) => tracing::error!(%error, "log filter not changed"),
+        }
+    }
+}
+
+impl Reloadable {
+    fn apply_limits(&mut self, plan: &ReloadPlan, new: &Settings) {
+        let Some(edge) = &self.edge else { return };
+        let mut changed = plan
+            .live()
+            .filter(|change| change.section == LimitsConfig::NAME)
+            .peekable();
+        if changed.peek().is_none() {
+            return;
+        }
+        edge.rates.set(&new.limits);
+        self.loaded.settings.limits.clone_from(&new.limits);
+        for change in changed {
+            tracing::info!(key = change.key, to = change.to, "configuration changed");
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::config::{self, Settings};
 use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+use crate::reload::LiveEdge;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -108,8 +109,8 @@ impl Wired {
         system: &System,
         listeners: Listeners,
         started: Instant,
-    ) -> std::io::Result<Server> {
-        let limits = Limits::from(&settings.http);
+    ) -> std::io::Result<(Server, LiveEdge)> {
+        let limits = Limits::of(&settings.http, &settings.limits);
         let drain = Drain::new();
         let state = AppState::new(Parts {
             handles: Handles {
@@ -120,13 +121,19 @@ impl Wired {
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },
             is_loopback_only: listeners.address().ip().is_loopback(),
+            tls: listeners.tls().cloned(),
             limits: limits.clone(),
             drain: drain.clone(),
             about: about(self.house.names()),
             started,
         });
         let gauges = state.listening.clone();
-        Server::start(listeners, router(&state), &limits, drain, gauges)
+        let live = LiveEdge {
+            rates: Arc::clone(&state.rates),
+            tls: state.tls.clone(),
+        };
+        let server = Server::start(listeners, router(&state), &limits, drain, gauges)?;
+        Ok((server, live))
     }
 
     /// Tells a new user how to get in, as long as nobody has a token.

@@ -14,6 +14,7 @@ use http::{HeaderMap, header};
 use super::codes;
 use super::listen::Peer;
 use super::problem::{BEARER, Problem};
+use super::rates::{Class, Client};
 use super::routes::Needs;
 
 /// Who asks.
@@ -58,6 +59,18 @@ impl Caller {
             &codes::MISSING_SCOPE,
             format!("this needs {missing}"),
         ))
+    }
+}
+
+impl Caller {
+    /// As what its requests count, for the limits of rates; `None` when they do not.
+    pub(crate) fn counted(&self) -> Option<(Class, Client)> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => {
+                Some((Class::SignedIn, Client::Account(identity.owner.clone())))
+            }
+        }
     }
 }
 

@@ -5,8 +5,8 @@
 //! problem+json in one place (`problem`).
 //!
 //! # Layout
-//! - From a socket to a request: `listen`, `limits`, `layers`, `router`, `routes` (who may do what), `caller` (who asks),
-//!   `state` (what handlers share).
+//! - From a socket to a request: `listen`, `limits`, `client` (where it comes from), `rates` (how many are too many), `layers`, `router`,
+//!   `routes` (who may do what), `caller` (who asks), `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
 //! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
@@ -17,6 +17,7 @@
 
 mod attach;
 pub mod caller;
+mod client;
 pub mod codes;
 mod concern;
 mod docs;
@@ -30,6 +31,7 @@ mod limits;
 mod listen;
 mod metrics;
 mod problem;
+mod rates;
 mod repeats;
 mod router;
 mod routes;
@@ -54,9 +56,14 @@ pub(crate) static CONCERNS: &[Concern] = &[
 
 use concern::Concern;
 
+pub use client::{ClientAddress, Proxies};
 pub use limits::Limits;
-pub use listen::{Connection, Drain, Drained, ListenError, ListenGauges, Listeners, Peer, Server};
+pub use listen::{
+    Connection, Drain, Drained, ListenError, ListenGauges, Listeners, Pair, PairFault, Peer,
+    Server, Tls,
+};
 pub use problem::Problem;
+pub use rates::Rates;
 pub use router::{documents, router};
 pub use routes::{Needs, Route, TABLE};
 pub use state::{About, AppState, Parts};

@@ -32,8 +32,19 @@ pub struct Route {
     pub needs: Needs,
     /// Whether it is asked by probes: served under overload, and logged at debug level only.
     pub is_probe: bool,
+    /// Whether somebody signs in by it: strangers may try that less often than other things.
+    pub is_auth: bool,
     /// Whether it makes something new, so that a client may name its request and send it twice.
     pub creates: bool,
+}
+
+impl Route {
+    /// The same route, by which somebody signs in.
+    #[must_use]
+    pub const fn auth(mut self) -> Self {
+        self.is_auth = true;
+        self
+    }
 }
 
 /// To read what changes nothing.
@@ -50,6 +61,7 @@ pub(super) const fn route(method: Method, path: &'static str, needs: Needs) -> R
         path,
         needs,
         is_probe: false,
+        is_auth: false,
         creates: false,
     }
 }
@@ -60,6 +72,7 @@ const fn probe(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: true,
+        is_auth: false,
         creates: false,
     }
 }
@@ -71,6 +84,7 @@ pub(super) const fn creating(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: false,
+        is_auth: false,
         creates: true,
     }
 }
