@@ -22,6 +22,7 @@ use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
 use crate::master_key;
+use crate::reload::LiveEdge;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -128,8 +129,8 @@ impl Wired {
         system: &System,
         listeners: Listeners,
         started: Instant,
-    ) -> std::io::Result<Server> {
-        let limits = Limits::from(&settings.http);
+    ) -> std::io::Result<(Server, LiveEdge)> {
+        let limits = Limits::of(&settings.http, &settings.limits);
         let drain = Drain::new();
         let state = AppState::new(Parts {
             handles: Handles {
@@ -142,13 +143,19 @@ impl Wired {
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },
             is_loopback_only: listeners.address().ip().is_loopback(),
+            tls: listeners.tls().cloned(),
             limits: limits.clone(),
             drain: drain.clone(),
             about: about(self.house.names()),
             started,
         });
         let gauges = state.listening.clone();
-        Server::start(listeners, router(&state), &limits, drain, gauges)
+        let live = LiveEdge {
+            rates: Arc::clone(&state.rates),
+            tls: state.tls.clone(),
+        };
+        let server = Server::start(listeners, router(&state), &limits, drain, gauges)?;
+        Ok((server, live))
     }
 
     /// Puts on record what the daemon did by itself; what cannot be stored at once waits in memory.

@@ -7,13 +7,15 @@
 //!
 //! * `first_light` is the whole story of a newcomer in one test.
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
-//! * `http_input`, `repeats`, `access`, `factors`, `overload` are what clients do to it.
+//! * `http_input`, `bad_input`, `repeats`, `access`, `factors`, `overload`, `armour` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it,
 //!   `audit` what people did.
 
 mod access;
+mod armour;
 mod audit;
+mod bad_input;
 mod cli;
 mod configuration;
 mod database;

@@ -18,6 +18,7 @@ use super::codes;
 use super::layers::RequestId;
 use super::listen::{Connection, Peer};
 use super::problem::{BEARER, Problem};
+use super::rates::{Class, Client};
 use super::routes::Needs;
 
 /// Who asks.
@@ -117,6 +118,16 @@ impl Caller {
     pub fn signed_in_at(&self) -> Option<Micros> {
         match self {
             Self::Local { .. } | Self::Token(_) => None,
+        }
+    }
+
+    /// As what its requests count, for the limits of rates; `None` when they do not.
+    pub(crate) fn counted(&self) -> Option<(Class, Client)> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => {
+                Some((Class::SignedIn, Client::Account(identity.owner.clone())))
+            }
         }
     }
 }

@@ -82,19 +82,23 @@ codes! {
     NOT_ACCEPTABLE = ("http.not_acceptable", 406, "Not acceptable",
         "The Accept header excludes every form that this route can answer in; the detail names them.");
     BODY_TIMEOUT = ("http.body_timeout", 408, "Body too slow",
-        "The body did not arrive within the request's deadline.");
+        "The body stopped, or came too slowly to arrive within the request's deadline; send it again, faster.");
     BODY_TOO_LARGE = ("http.body_too_large", 413, "Body too large",
         "The body is larger than the limit; the detail names it.");
     UNSUPPORTED_MEDIA_TYPE = ("http.unsupported_media_type", 415, "Unsupported media type",
         "Send the body with `Content-Type: application/json`.");
+    ENCODED_BODY = ("http.encoded_body", 415, "Encoded body",
+        "Bodies are taken as they are: send it without compression and without `Content-Encoding`.");
     UNKNOWN_HOST = ("http.unknown_host", 421, "Misdirected request",
-        "The Host header names a host that this server is not; while it listens on loopback only localhost, IP addresses and the hosts of `http.allowed_origins` are served.");
+        "The Host header names a host that this server is not; while it listens on loopback only localhost, IP addresses and the hosts of `http.allowed_origins` are served, and where `http.public_hosts` is set only those and localhost.");
     INVALID = ("http.invalid", 422, "Invalid input",
         "The input was read and breaks rules; `errors` lists all of them, each with its JSON pointer.");
     KEY_REUSED = ("http.idempotency_key_reused", 422, "Idempotency-Key reused",
         "The Idempotency-Key was used with another body; a new request needs a new key.");
     UPGRADE_REQUIRED = ("http.upgrade_required", 426, "WebSocket needed",
         "This route speaks WebSocket only; connect with a WebSocket client.");
+    RATE_LIMITED = ("http.rate_limited", 429, "Too many requests",
+        "This address or account has used up its quota; the headers RateLimit-Policy and RateLimit tell it, and after `Retry-After` seconds the next request is served.");
     INTERNAL = ("http.internal", 500, "Internal error",
         "A fault of the server; the log has it under the request id.");
     OVERLOADED = ("http.overloaded", 503, "Overloaded",

@@ -5,9 +5,9 @@
 //! problem+json in one place (`problem`).
 //!
 //! # Layout
-//! - From a socket to a request: `listen`, `limits`, `layers`, `router`, `routes` (who may do what), `caller` (who asks),
-//!   `source` (who, from where, for the
-//!   record), `trail` (putting it there), `state` (what handlers share).
+//! - From a socket to a request: `listen`, `limits`, `client` (where it comes from), `rates` (how many are too many), `layers`, `router`,
+//!   `routes` (who may do what), `caller` (who asks), `source` (who, from where, for the record), `trail` (putting it there), `state`
+//!   (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   and `lasting` (`Idempotency-Key`).
 //! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `audit`, `auth`
@@ -21,6 +21,7 @@ mod attach;
 mod audit;
 mod auth;
 pub mod caller;
+mod client;
 pub mod codes;
 mod concern;
 mod docs;
@@ -35,6 +36,7 @@ mod limits;
 mod listen;
 mod metrics;
 mod problem;
+mod rates;
 mod repeats;
 mod router;
 mod routes;
@@ -64,9 +66,14 @@ pub(crate) static CONCERNS: &[Concern] = &[
 
 use concern::Concern;
 
+pub use client::{ClientAddress, Proxies};
 pub use limits::Limits;
-pub use listen::{Connection, Drain, Drained, ListenError, ListenGauges, Listeners, Peer, Server};
+pub use listen::{
+    Connection, Drain, Drained, ListenError, ListenGauges, Listeners, Pair, PairFault, Peer,
+    Server, Tls,
+};
 pub use problem::Problem;
+pub use rates::Rates;
 pub use router::{documents, router};
 pub use routes::{Needs, Route, TABLE};
 pub use state::{About, AppState, Parts};

@@ -32,10 +32,21 @@ pub struct Route {
     pub needs: Needs,
     /// Whether it is asked by probes: served under overload, and logged at debug level only.
     pub is_probe: bool,
+    /// Whether somebody signs in by it: strangers may try that less often than other things.
+    pub is_auth: bool,
     /// Whether it makes something new, so that a client may name its request and send it twice.
     pub creates: bool,
     /// Whether its answer shows a secret, which must not be stored anywhere.
     pub shows_secret: bool,
+}
+
+impl Route {
+    /// The same route, by which somebody signs in.
+    #[must_use]
+    pub const fn auth(mut self) -> Self {
+        self.is_auth = true;
+        self
+    }
 }
 
 /// To read what changes nothing.
@@ -52,6 +63,7 @@ pub(super) const fn route(method: Method, path: &'static str, needs: Needs) -> R
         path,
         needs,
         is_probe: false,
+        is_auth: false,
         creates: false,
         shows_secret: false,
     }
@@ -63,6 +75,7 @@ const fn probe(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: true,
+        is_auth: false,
         creates: false,
         shows_secret: false,
     }
@@ -75,6 +88,7 @@ pub(super) const fn creating(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: false,
+        is_auth: false,
         creates: true,
         shows_secret: false,
     }
@@ -88,6 +102,7 @@ pub(super) const fn creating_secret(path: &'static str, needs: Needs) -> Route {
         needs,
         is_probe: false,
         creates: true,
+        is_auth: false,
         shows_secret: true,
     }
 }

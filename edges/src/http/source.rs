@@ -1,15 +1,13 @@
 //! Who asks for something and from where, as it goes on record.
 
-use std::net::IpAddr;
-
 use axum::extract::FromRequestParts;
 use ground::audit::{By, MAX_TEXT, Source};
 use http::header;
 use http::request::Parts;
 
 use super::caller::Caller;
+use super::client::ClientAddress;
 use super::layers::RequestId;
-use super::listen::{Connection, Peer};
 use super::problem::Problem;
 
 /// The caller of a request with its address, what it says it is, and the id of the request.
@@ -34,17 +32,13 @@ pub(crate) fn source_of(parts: &Parts) -> Source {
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let id = parts.extensions.get::<RequestId>();
     Source {
-        address: address_of(parts),
+        // Behind a trusted proxy it is not the other end of the connection.
+        address: parts
+            .extensions
+            .get::<ClientAddress>()
+            .and_then(|client| client.0),
         user_agent: agent.map(|agent| agent.chars().take(MAX_TEXT).collect()),
         request_id: id.map(|id| id.0.to_string()),
-    }
-}
-
-fn address_of(parts: &Parts) -> Option<IpAddr> {
-    let connection = parts.extensions.get::<Connection>()?;
-    match connection.peer {
-        Peer::Local { .. } => None,
-        Peer::Tcp(address) => Some(address.ip().to_canonical()),
     }
 }
 
@@ -59,14 +53,13 @@ mod tests {
         let request = Request::builder().header("user-agent", "x".repeat(1_000));
         let (mut parts, ()) = request.body(()).expect("a request").into_parts();
         parts.extensions.insert(RequestId("r-1".into()));
-        let peer = Peer::Tcp("[::ffff:192.0.2.1]:1".parse().expect("an address"));
-        parts.extensions.insert(Connection::for_tests(peer));
+        let client = "192.0.2.1".parse().ok();
+        parts.extensions.insert(ClientAddress(client));
         let source = source_of(&parts);
-        assert_eq!(source.address, "192.0.2.1".parse().ok());
+        assert_eq!(source.address, client);
         assert_eq!(source.request_id.as_deref(), Some("r-1"));
         assert_eq!(source.user_agent.map(|agent| agent.len()), Some(MAX_TEXT));
-        let local = Peer::Local { uid: 0, pid: None };
-        parts.extensions.insert(Connection::for_tests(local));
+        parts.extensions.insert(ClientAddress(None));
         assert_eq!(source_of(&parts).address, None);
     }
 }

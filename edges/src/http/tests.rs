@@ -3,6 +3,7 @@
 //! The tree is real but empty and the domains' addresses are vacant, so every call of a domain is answered as it is while
 //! that domain is down: what happens then is part of the promise. What the domains do is tested with them and end to end.
 
+mod armour;
 mod documents;
 mod factors;
 mod permissions;
@@ -100,6 +101,7 @@ pub(super) async fn edge(limits: Limits) -> AppState {
         about,
         started: Instant::now(),
         is_loopback_only: true,
+        tls: None,
     };
     AppState::with_gate(parts, std::sync::Arc::new(Doorman))
 }
@@ -157,14 +159,27 @@ impl Ask {
         self.with("content-type", "application/json")
     }
 
-    async fn of(self, app: &Router) -> Answer {
+    async fn sent(self, app: &Router) -> Response<Body> {
         let request = self
             .request
             .extension(Connection::for_tests(self.peer))
             .body(self.body)
             .expect("a request");
-        let response: Response<Body> = app.clone().oneshot(request).await.expect("infallible");
-        let (parts, body) = response.into_parts();
+        app.clone().oneshot(request).await.expect("infallible")
+    }
+
+    /// The answer without its body, which may be a stream that never ends.
+    async fn of_head(self, app: &Router) -> Answer {
+        let (parts, _body) = self.sent(app).await.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::new(),
+        }
+    }
+
+    async fn of(self, app: &Router) -> Answer {
+        let (parts, body) = self.sent(app).await.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         Answer {
             status: parts.status,

@@ -104,6 +104,7 @@ impl House {
             about,
             started: Instant::now(),
             is_loopback_only: true,
+            tls: None,
         };
         let state = AppState::with_gate(parts, Arc::new(OpenGate(revoked.clone())));
         let gauges = Arc::clone(&state.listening);

@@ -81,8 +81,10 @@ fn complete_operation(operation: &mut Value, route: &Route) {
         common.extend([
             &codes::MALFORMED_JSON,
             &codes::BAD_BODY,
+            &codes::BODY_TIMEOUT,
             &codes::BODY_TOO_LARGE,
             &codes::UNSUPPORTED_MEDIA_TYPE,
+            &codes::ENCODED_BODY,
         ]);
     }
     if has_body || has_query {
@@ -92,7 +94,7 @@ fn complete_operation(operation: &mut Value, route: &Route) {
         common.extend([&codes::BAD_KEY, &codes::KEY_REUSED]);
     }
     if !route.is_probe {
-        common.extend([&codes::OVERLOADED, &codes::DRAINING]);
+        common.extend([&codes::RATE_LIMITED, &codes::OVERLOADED, &codes::DRAINING]);
     }
     let Some(operation) = operation.as_object_mut() else {
         return;
@@ -316,6 +318,9 @@ fields are refused. Lists answer `{items, next_cursor}` and take `limit` (1 to 2
 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`; bad input is answered with all findings at \
 once, each with its JSON pointer. `Retry-After` says when trying again makes sense.
+
+**Rates** are limited by account, and by address until a token was verified. Every answer of a limited route tells the quota \
+(`RateLimit-Policy`) and what is left of it (`RateLimit`); beyond it the answer is 429 with `Retry-After`.
 
 **Creating** something can be asked for twice: with an `Idempotency-Key` the second request gets the first one's answer.
 

@@ -7,10 +7,12 @@ use http::StatusCode;
 use http::request::Parts;
 use tracing::Span;
 
+use super::limit::spend;
 use crate::http::caller::{Caller, identify};
 use crate::http::codes;
 use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
+use crate::http::rates::Standing;
 use crate::http::routes::{Needs, RouteId, TABLE};
 use crate::http::source::source_of;
 use crate::http::state::AppState;
@@ -22,19 +24,29 @@ pub(super) async fn authorize(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    match admitted(&edge, &parts).await {
-        Ok(Some(caller)) => {
-            Span::current().record("caller", tracing::field::display(&caller));
-            parts.extensions.insert(caller);
+    let mut standing = None;
+    let mut response = match admitted(&edge, &parts, &mut standing).await {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                Span::current().record("caller", tracing::field::display(&caller));
+                parts.extensions.insert(caller);
+            }
+            next.run(Request::from_parts(parts, body)).await
         }
-        Ok(None) => {}
-        Err(problem) => return problem.into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
-    next.run(Request::from_parts(parts, body)).await
+    response
 }
 
-/// The caller, if the route asks for one, once it is clear that the caller may.
-async fn admitted(edge: &AppState, request: &Parts) -> Result<Option<Caller>, Problem> {
+/// The caller, if the route asks for one, once it is counted and clear that the caller may.
+async fn admitted(
+    edge: &AppState,
+    request: &Parts,
+    standing: &mut Option<Standing>,
+) -> Result<Option<Caller>, Problem> {
     let needs = needs_of(request)?;
     if needs == Needs::Nothing {
         return Ok(None);
@@ -42,6 +54,11 @@ async fn admitted(edge: &AppState, request: &Parts) -> Result<Option<Caller>, Pr
     let peer = peer_of(request)?;
     let caller = identify(&peer, &request.headers, &*edge.gate).await;
     let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;
+    let route = request.extensions.get::<RouteId>().map(|id| id.route());
+    *standing = spend(edge, route, &caller);
+    if let Some(over) = standing.filter(|standing| standing.is_over) {
+        return Err(over.refusal());
+    }
     caller.may(needs)?;
     Ok(Some(caller))
 }

@@ -76,7 +76,7 @@ async fn once(
     next: Next,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = whole_body(&parts.headers, body, edge.limits.max_json_bytes).await?;
+    let bytes = whole_body(&parts.headers, body, &edge.limits).await?;
     let request = Request::from_parts(parts, Body::from(bytes.clone()));
     let fingerprint: [u8; 32] = Sha256::digest(&bytes).into();
     let lasting = Lasting {
