@@ -7,7 +7,8 @@
 //!
 //! * `first_light` is the whole story of a newcomer in one test.
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
-//! * `http_input`, `bad_input`, `repeats`, `access`, `factors`, `overload`, `armour` are what clients do to it.
+//! * `http_input`, `bad_input`, `repeats`, `access`, `factors`, `overload`, `armour` are what clients do to it,
+//!   `schemathesis` what a program does that has read the description.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it,
 //!   `audit` what people did.
@@ -28,6 +29,7 @@ mod ledger;
 mod overload;
 mod process;
 mod repeats;
+mod schemathesis;
 mod service;
 mod supervision;
 mod support;

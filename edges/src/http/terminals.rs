@@ -104,10 +104,10 @@ fn routes() -> OpenApiRouter<AppState> {
 #[schema(as = NewTerminal)]
 pub struct NewTerminalBody {
     /// Where the shell starts: an absolute path of a directory.
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = "^/")]
     cwd: Option<String>,
     /// The program: an absolute path, or a name to look up in `PATH`.
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = "^(/|[^/]+$)")]
     shell: Option<String>,
     /// Further environment variables; they win over all others.
     #[serde(default)]

@@ -33,10 +33,40 @@ pub(super) fn complete(mut document: Value) -> (Value, Vec<Vec<String>>) {
         complete_operation(operation, route);
     }
     describe(&mut document);
+    join_descriptions(&mut document);
     if let Some(Value::Object(paths)) = document.get_mut("paths") {
         spell_out(paths);
     }
     (document, media_types)
+}
+
+/// A description beside another schema comes as an `allOf` of that schema and an object that has nothing but the description, which
+/// no value but an object could satisfy. Here the schema gets the description.
+fn join_descriptions(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(join_descriptions),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(join_descriptions);
+            if let Some(joined) = joined(fields) {
+                *value = joined;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn joined(fields: &Map<String, Value>) -> Option<Value> {
+    let [schema, beside] = fields.get("allOf")?.as_array()?.as_slice() else {
+        return None;
+    };
+    let beside = beside.as_object()?;
+    let mut schema = schema.as_object()?.clone();
+    let is_description = beside
+        .iter()
+        .all(|(key, value)| key == "description" || key == "type" && value == "object");
+    let description = beside.get("description").filter(|_| is_description)?;
+    schema.insert("description".to_owned(), description.clone());
+    Some(Value::Object(schema))
 }
 
 fn success_types(operation: &Value) -> Vec<String> {

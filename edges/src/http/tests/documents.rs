@@ -94,6 +94,18 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
+fn no_schema_asks_for_a_word_that_is_an_object() {
+    let text = String::from_utf8(documents().json().to_vec()).expect("UTF-8");
+    assert!(!text.contains("\"allOf\""));
+    let level = "/components/schemas/NodeStatus/properties/level";
+    let level = document().pointer(level).cloned().expect("it is described");
+    assert_eq!(
+        (&level["type"], &level["description"]),
+        (&Value::from("string"), &Value::from("How well it serves."))
+    );
+}
+
+#[test]
 fn every_code_that_a_route_names_is_described() {
     let document = document();
     let described: Vec<&str> = document["x-error-codes"]
