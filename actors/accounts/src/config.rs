@@ -19,6 +19,14 @@ ground::section! {
         recheck_after: Duration = Duration::from_secs(5), range Duration::from_millis(100)..=Duration::from_mins(1), reload subtree;
         /// While the database is away, a remembered token works for this long after its last check.
         offline_limit: Duration = DAY, range Duration::ZERO..=DAY * 30, reload subtree;
+        /// How long an access token of a session is valid; the refresh token gets the next one.
+        access_token_lifetime: Duration = Duration::from_mins(15), range Duration::from_mins(1)..=Duration::from_hours(1), reload subtree;
+        /// A session ends after this long without a refresh.
+        session_idle_limit: Duration = DAY * 7, range Duration::from_mins(5)..=DAY * 365, reload subtree;
+        /// A session ends after this long in any case.
+        session_limit: Duration = DAY * 30, range Duration::from_mins(5)..=DAY * 365, reload subtree;
+        /// How long one key signs access tokens, at most; each start of the daemon begins with a new one.
+        signing_key_rotation: Duration = DAY * 30, range Duration::from_hours(1)..=DAY * 365, reload subtree;
     }
 }
 

@@ -7,6 +7,7 @@ use crate::error::AccountsError;
 use crate::messages::ManagerMsg;
 use crate::ports::{Ports, Shared};
 use crate::revocations::TokenWatch;
+use crate::sessions::Sessions;
 use crate::types::{Identity, NewToken, TokenInfo};
 use crate::verify;
 
@@ -27,6 +28,11 @@ impl AccountsHandle {
     pub fn ports(&self, db: Db) -> Ports {
         let shared = self.shared.clone();
         Ports { db, shared }
+    }
+
+    /// The sessions of users.
+    pub fn sessions(&self) -> &Sessions {
+        &self.shared.sessions
     }
 
     /// Who bears this token. Needs neither a message nor a statement for a token that was used lately.

@@ -14,7 +14,7 @@
 //! - Everything is bounded: remembered, refused, waiting, stored.
 //! - No secret is in a log, a message or a `Debug`.
 //!
-//! Users, roles and login sessions join here: a token already carries an owner and a role.
+//! Sessions of users are in [`sessions`](Sessions), with promises of their own.
 //!
 //! # Layout
 //! - [`manifest`](Accounts): the domain. `config`: its section. `types`: the user's words. `error`: what can go wrong.
@@ -22,7 +22,8 @@
 //! - Pure: `token` (make, read, hash), `scopes`, `draft` (the rules of a new token), `refusals` (what was refused lately).
 //! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
-//! - `store`: every statement. `ports`: what the domain needs.
+//! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
+//! - `store`: every statement about tokens. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
 
@@ -31,6 +32,14 @@ mod desk;
 mod draft;
 mod error;
 mod handle;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "keys in JSON and all algorithms but EdDSA are for tokens of outside issuers"
+    )
+)]
+mod jose;
 mod known;
 mod locked;
 mod lookups;
@@ -41,6 +50,7 @@ mod ports;
 mod refusals;
 mod revocations;
 mod scopes;
+mod sessions;
 mod store;
 mod store_watch;
 #[cfg(test)]
@@ -57,5 +67,9 @@ pub use manifest::Accounts;
 pub use ports::Ports;
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};
+pub use sessions::{
+    EndSession, Method, PublicKey, SessionError, SessionIdentity, SessionInfo, Sessions, SignIn,
+    TokenPair, WordError,
+};
 pub use token::{Malformed, TOKEN_CHARS, TOKEN_PREFIX};
-pub use types::{Identity, NewToken, Role, RoleError, TokenInfo};
+pub use types::{Identity, NewToken, Role, RoleError, Tier, TierError, TokenInfo};

@@ -1,4 +1,4 @@
-//! The domain: its facts, its face, its one child.
+//! The domain: its facts, its face, its children.
 
 use supervisor::{
     Address, ChildSpec, Domain, DomainContext, Impact, Manifest, Need, Policy, Priority,
@@ -10,8 +10,10 @@ use crate::handle::AccountsHandle;
 use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
 use crate::ports::Ports;
+use crate::sessions::SessionsActor;
 
 const MANAGER: &str = "manager";
+const SESSIONS: &str = "sessions";
 
 /// Access tokens: who may come in.
 #[derive(Debug)]
@@ -20,18 +22,20 @@ pub struct Accounts;
 impl Domain for Accounts {
     const MANIFEST: Manifest = Manifest {
         name: "accounts",
-        title: "access tokens",
+        title: "sessions and access tokens",
         priority: Priority::P0,
         needs: &[Need::hard("store")],
         impact: Impact {
             degraded: "tokens are checked more slowly than usual",
-            critical: "no token can be created or revoked, and tokens not used recently are refused",
-            offline: "no token can be created or revoked, and over the network only tokens used recently are let in",
+            critical: "nobody can sign in, no token can be created or revoked, and tokens not used recently are refused",
+            offline: "nobody can sign in, no token can be created or revoked, and over the network only tokens and sessions used recently are let in",
         },
-        fallback: Some("tokens used recently go on working, and the local socket needs none"),
+        fallback: Some(
+            "tokens and sessions used recently go on working, and the local socket needs none",
+        ),
         main_actor: MANAGER,
         mailbox_limit: 1024,
-        route_prefixes: &["/api/v1/tokens"],
+        route_prefixes: &["/api/v1/auth", "/api/v1/tokens", "/api/v1/ws-ticket"],
     };
 
     type Config = Config;
@@ -49,12 +53,15 @@ impl Domain for Accounts {
         ports: Ports,
     ) -> Result<Started, StartError> {
         let seed = Seed { config, ports };
+        let address = seed.ports.shared.sessions.address.clone();
+        let policy = Policy::default();
+        let sessions = ChildSpec::actor::<SessionsActor>(SESSIONS, address, seed.clone(), policy);
         let manager = ChildSpec::actor::<ManagerActor>(
             MANAGER,
             cx.address().clone(),
             seed,
             Policy::default(),
         );
-        Ok(Started::new(Strategy::OneForOne, vec![manager]))
+        Ok(Started::new(Strategy::OneForOne, vec![manager, sessions]))
     }
 }

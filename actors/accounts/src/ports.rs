@@ -7,6 +7,7 @@ use ground::Db;
 
 use crate::known::{Known, Limits};
 use crate::revocations::Revocations;
+use crate::sessions::Sessions;
 
 /// What a start of the domain is given; [`AccountsHandle::ports`](crate::AccountsHandle::ports) makes it.
 #[derive(Debug, Clone)]
@@ -23,6 +24,7 @@ pub struct Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) sessions: Sessions,
 }
 
 impl Shared {
@@ -33,9 +35,11 @@ impl Shared {
             recheck_after: Duration::ZERO,
             offline_limit: Duration::ZERO,
         };
+        let revocations = Arc::default();
         Self {
             known: Arc::new(Known::new(limits)),
-            revocations: Arc::default(),
+            revocations: Arc::clone(&revocations),
+            sessions: Sessions::new(revocations),
         }
     }
 }

@@ -51,6 +51,42 @@ impl FromStr for Role {
     }
 }
 
+/// How much somebody may ask of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// As everybody.
+    Standard,
+    /// More.
+    Premium,
+}
+
+/// A word that names no tier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such tier")]
+pub struct TierError;
+
+impl Tier {
+    /// The word for it, on the wire and in the database.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Premium => "premium",
+        }
+    }
+}
+
+impl FromStr for Tier {
+    type Err = TierError;
+
+    fn from_str(word: &str) -> Result<Self, TierError> {
+        [Self::Standard, Self::Premium]
+            .into_iter()
+            .find(|tier| tier.word() == word)
+            .ok_or(TierError)
+    }
+}
+
 /// A token to create, for the local operator.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewToken {

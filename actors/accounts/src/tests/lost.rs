@@ -22,12 +22,10 @@ async fn a_loss_shows_without_a_request_and_so_does_the_recovery() {
             .expect("a domain");
         let code = status.cause.as_ref().map(|cause| cause.code.as_str());
         assert_eq!(code, Some("accounts.store_lost"));
-        let lost = "no token can be created or revoked, and tokens not used recently are refused";
+        let lost = crate::store_watch::LOST_IMPACT;
         assert_eq!(status.impact.as_deref(), Some(lost));
-        assert_eq!(
-            status.fallback.as_deref(),
-            Some("tokens used recently go on working")
-        );
+        let instead = crate::store_watch::LOST_FALLBACK;
+        assert_eq!(status.fallback.as_deref(), Some(instead));
         pulled.back_into(&db).await;
         eventually("the recovery shows", async || {
             house.level() == Level::Normal

@@ -4,5 +4,6 @@ mod house;
 mod lost;
 mod others;
 mod secrets;
+mod sessions;
 mod statements;
 mod tokens;
