@@ -31,14 +31,8 @@ mod config;
 mod desk;
 mod draft;
 mod error;
+mod federation;
 mod handle;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "keys in JSON and all algorithms but EdDSA are for tokens of outside issuers"
-    )
-)]
 mod jose;
 mod known;
 mod locked;
@@ -62,6 +56,10 @@ mod verify;
 pub use config::Config;
 pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
+pub use federation::{
+    Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
+    IssuerError, IssuerInfo, IssuerKind, NewcomerRole, Newcomers, Own, Refused,
+};
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
 pub use ports::Ports;
