@@ -1,4 +1,5 @@
-//! The `[accounts]` section: how many tokens there may be, and for how long one is believed without asking the database.
+//! The `[accounts]` section: who may register, how many tokens there may be, and for how long one is believed without asking the
+//! database.
 
 use std::time::Duration;
 
@@ -6,8 +7,20 @@ use crate::draft::{MAX_LIFETIME, MIN_LIFETIME};
 
 const DAY: Duration = Duration::from_hours(24);
 
+ground::choices! {
+    /// Who may make an account for themselves.
+    pub enum RegistrationPolicy {
+        /// Nobody.
+        Closed = "closed",
+        /// Who was invited.
+        Invite = "invite",
+        /// Everybody who reaches the daemon.
+        Open = "open",
+    }
+}
+
 ground::section! {
-    /// Access tokens: who may come in.
+    /// Who may come in: people and access tokens.
     pub struct Config in "accounts" {
         /// How many tokens are kept, ended ones included; the oldest ended ones make room for new ones.
         max_tokens: u32 = 10_000, range 1..=100_000, reload subtree;
@@ -19,6 +32,10 @@ ground::section! {
         recheck_after: Duration = Duration::from_secs(5), range Duration::from_millis(100)..=Duration::from_mins(1), reload subtree;
         /// While the database is away, a remembered token works for this long after its last check.
         offline_limit: Duration = DAY, range Duration::ZERO..=DAY * 30, reload subtree;
+        /// Who may make an account for themselves: nobody ("closed"), who was invited ("invite"), everybody who reaches the daemon ("open").
+        registration: RegistrationPolicy = RegistrationPolicy::Invite, reload subtree;
+        /// How many users there may be.
+        max_users: u32 = 10_000, range 1..=1_000_000, reload subtree;
         /// How long an access token of a session is valid; the refresh token gets the next one.
         access_token_lifetime: Duration = Duration::from_mins(15), range Duration::from_mins(1)..=Duration::from_hours(1), reload subtree;
         /// A session ends after this long without a refresh.

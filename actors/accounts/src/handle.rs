@@ -5,6 +5,7 @@ use supervisor::Address;
 
 use crate::error::AccountsError;
 use crate::messages::ManagerMsg;
+use crate::people::People;
 use crate::ports::{Ports, Shared};
 use crate::revocations::TokenWatch;
 use crate::sessions::Sessions;
@@ -30,6 +31,11 @@ impl AccountsHandle {
         Ports { db, shared }
     }
 
+    /// People: who they are, and how they come in.
+    pub fn people(&self) -> People {
+        People::new(self.shared.people.address.clone())
+    }
+
     /// The sessions of users.
     pub fn sessions(&self) -> &Sessions {
         &self.shared.sessions
@@ -44,7 +50,7 @@ impl AccountsHandle {
         verify::verify(&self.address, &self.shared.known, token).await
     }
 
-    /// Creates a token of the local operator. Its text is told this once and kept nowhere.
+    /// Creates a token, of a user or of the local operator. Its text is told this once and kept nowhere.
     ///
     /// # Errors
     /// `Invalid` with all findings, `TooMany`, and whatever keeps it from being stored. After `Deadline` or `Ask` there may
@@ -54,22 +60,26 @@ impl AccountsHandle {
         self.address.ask(create).await?
     }
 
-    /// The tokens in order of their creation, ended ones included.
+    /// The tokens of a user, or all of them, in order of their creation, ended ones included.
     ///
     /// # Errors
     /// Whatever keeps them from being read.
-    pub async fn list(&self, page: PageRequest) -> Result<Page<TokenInfo>, AccountsError> {
-        let list = |reply| ManagerMsg::List { page, reply };
+    pub async fn list(
+        &self,
+        page: PageRequest,
+        owner: Option<Id>,
+    ) -> Result<Page<TokenInfo>, AccountsError> {
+        let list = |reply| ManagerMsg::List { page, owner, reply };
         self.address.ask(list).await?
     }
 
-    /// Revokes a token: when this returns it is stored, the token is refused and its watchers are told. Revoking it again
+    /// Revokes a token, if it is that of `owner` or no owner is named: when this returns it is stored, the token is refused and its watchers are told. Revoking it again
     /// is no error.
     ///
     /// # Errors
     /// `NotFound`, and whatever keeps it from being stored. After `Deadline` or `Ask` it may be revoked all the same.
-    pub async fn revoke(&self, id: Id) -> Result<(), AccountsError> {
-        let revoke = |reply| ManagerMsg::Revoke { id, reply };
+    pub async fn revoke(&self, id: Id, owner: Option<Id>) -> Result<(), AccountsError> {
+        let revoke = |reply| ManagerMsg::Revoke { id, owner, reply };
         self.address.ask(revoke).await?
     }
 

@@ -40,6 +40,7 @@ mod lookups;
 mod manager;
 mod manifest;
 mod messages;
+mod people;
 mod ports;
 mod refusals;
 mod revocations;
@@ -53,7 +54,7 @@ mod token;
 mod types;
 mod verify;
 
-pub use config::Config;
+pub use config::{Config, RegistrationPolicy};
 pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
 pub use federation::{
@@ -62,6 +63,11 @@ pub use federation::{
 };
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
+pub use people::{
+    Change, Credentials, Denied, INVITE_PREFIX, Invite, MAX_EMAIL_BYTES, MAX_PASSWORD_BYTES,
+    MAX_USER_NAME, MIN_PASSWORD_CHARS, NewInvite, NewUser, PasswordChange, People, PeopleError,
+    Registration, Requester, SETUP_PREFIX, Setup, SignInError, Standing, User,
+};
 pub use ports::Ports;
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};

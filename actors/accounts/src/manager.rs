@@ -76,11 +76,13 @@ impl Worker for ManagerActor {
             ManagerMsg::Create { new, reply } => {
                 self.serve(cx, reply, move |desk| async move { desk.create(new).await });
             }
-            ManagerMsg::List { page, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.list(page).await });
+            ManagerMsg::List { page, owner, reply } => {
+                let list = move |desk: Arc<Desk>| async move { desk.list(page, owner).await };
+                self.serve(cx, reply, list);
             }
-            ManagerMsg::Revoke { id, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.revoke(id).await });
+            ManagerMsg::Revoke { id, owner, reply } => {
+                let revoke = move |desk: Arc<Desk>| async move { desk.revoke(id, owner).await };
+                self.serve(cx, reply, revoke);
             }
             ManagerMsg::HasTokens { reply } => {
                 self.serve(cx, reply, |desk| async move { desk.has_tokens().await });

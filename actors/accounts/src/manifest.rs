@@ -1,7 +1,9 @@
 //! The domain: its facts, its face, its children.
 
+use std::sync::Arc;
+
 use supervisor::{
-    Address, ChildSpec, Domain, DomainContext, Impact, Manifest, Need, Policy, Priority,
+    Address, ChildSpec, Domain, DomainContext, Impact, Level, Manifest, Need, Policy, Priority,
     StartError, Started, Strategy,
 };
 
@@ -9,11 +11,13 @@ use crate::config::Config;
 use crate::handle::AccountsHandle;
 use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
+use crate::people::{self, NoSecondFactor, PeopleActor};
 use crate::ports::Ports;
 use crate::sessions::SessionsActor;
 
 const MANAGER: &str = "manager";
 const SESSIONS: &str = "sessions";
+const PEOPLE: &str = "people";
 
 /// Access tokens: who may come in.
 #[derive(Debug)]
@@ -22,7 +26,7 @@ pub struct Accounts;
 impl Domain for Accounts {
     const MANIFEST: Manifest = Manifest {
         name: "accounts",
-        title: "sessions and access tokens",
+        title: "people, sessions and access tokens",
         priority: Priority::P0,
         needs: &[Need::hard("store")],
         impact: Impact {
@@ -35,7 +39,14 @@ impl Domain for Accounts {
         ),
         main_actor: MANAGER,
         mailbox_limit: 1024,
-        route_prefixes: &["/api/v1/auth", "/api/v1/tokens", "/api/v1/ws-ticket"],
+        route_prefixes: &[
+            "/api/v1/auth",
+            "/api/v1/me",
+            "/api/v1/setup",
+            "/api/v1/tokens",
+            "/api/v1/users",
+            "/api/v1/ws-ticket",
+        ],
     };
 
     type Config = Config;
@@ -56,12 +67,28 @@ impl Domain for Accounts {
         let address = seed.ports.shared.sessions.address.clone();
         let policy = Policy::default();
         let sessions = ChildSpec::actor::<SessionsActor>(SESSIONS, address, seed.clone(), policy);
+        let people = people(&seed);
         let manager = ChildSpec::actor::<ManagerActor>(
             MANAGER,
             cx.address().clone(),
             seed,
             Policy::default(),
         );
-        Ok(Started::new(Strategy::OneForOne, vec![manager, sessions]))
+        Ok(Started::new(
+            Strategy::OneForOne,
+            vec![manager, sessions, people],
+        ))
     }
+}
+
+/// Who looks after people. Without it those who are in stay in.
+fn people(seed: &Seed) -> ChildSpec {
+    let shared = seed.ports.shared.clone();
+    let address = shared.people.address.clone();
+    let sessions = Arc::new(shared.sessions.clone());
+    let factors = Arc::new(NoSecondFactor);
+    let db = seed.ports.db.clone();
+    let desk = people::Desk::new(db, shared, seed.config.clone(), sessions, factors);
+    let policy = Policy::default().bears(Level::Critical);
+    ChildSpec::actor::<PeopleActor>(PEOPLE, address, Arc::new(desk), policy)
 }

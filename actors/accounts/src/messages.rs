@@ -25,13 +25,18 @@ pub enum ManagerMsg {
         new: NewToken,
         reply: Answer<(TokenInfo, Secret)>,
     },
-    /// Tell of all tokens, a page at a time.
+    /// Tell of the tokens of an owner, or of all, a page at a time.
     List {
         page: PageRequest,
+        owner: Option<Id>,
         reply: Answer<Page<TokenInfo>>,
     },
     /// Revoke a token.
-    Revoke { id: Id, reply: Answer<()> },
+    Revoke {
+        id: Id,
+        owner: Option<Id>,
+        reply: Answer<()>,
+    },
     /// Is there a token that works?
     HasTokens { reply: Answer<bool> },
     /// Look after the database, the uses to note and the revocations of others.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ground::Db;
 
 use crate::known::{Known, Limits};
+use crate::people;
 use crate::revocations::Revocations;
 use crate::sessions::Sessions;
 
@@ -24,6 +25,7 @@ pub struct Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) people: people::Shared,
     pub(crate) sessions: Sessions,
 }
 
@@ -38,6 +40,7 @@ impl Shared {
         let revocations = Arc::default();
         Self {
             known: Arc::new(Known::new(limits)),
+            people: people::Shared::new(),
             revocations: Arc::clone(&revocations),
             sessions: Sessions::new(revocations),
         }

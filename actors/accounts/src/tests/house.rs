@@ -85,7 +85,10 @@ impl House {
 
     /// What the list tells of a token.
     pub(super) async fn told(&self, id: Id) -> TokenInfo {
-        let all = self.accounts.list(ground::PageRequest::default()).await;
+        let all = self
+            .accounts
+            .list(ground::PageRequest::default(), None)
+            .await;
         let mut items = all.expect("a list").items.into_iter();
         items.find(|token| token.id == id).expect("in the list")
     }

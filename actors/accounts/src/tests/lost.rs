@@ -59,7 +59,7 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
         assert_lost(
             &house
                 .accounts
-                .revoke(told.id)
+                .revoke(told.id, None)
                 .await
                 .expect_err("not possible"),
         );
@@ -73,7 +73,7 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
             house.verify(&idle).await.is_ok()
         })
         .await;
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house.accounts.revoke(told.id, None).await.expect("revoked");
         assert!(matches!(
             house.verify(&known).await,
             Err(AccountsError::Revoked)
@@ -97,13 +97,13 @@ async fn management_says_at_once_that_it_cannot() {
         );
         assert_lost(
             &accounts
-                .list(PageRequest::default())
+                .list(PageRequest::default(), None)
                 .await
                 .expect_err("not possible"),
         );
         assert_lost(
             &accounts
-                .revoke(Id::generate())
+                .revoke(Id::generate(), None)
                 .await
                 .expect_err("not possible"),
         );

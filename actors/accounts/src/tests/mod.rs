@@ -3,6 +3,7 @@
 mod house;
 mod lost;
 mod others;
+mod owners;
 mod secrets;
 mod sessions;
 mod statements;

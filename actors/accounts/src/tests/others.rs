@@ -16,7 +16,7 @@ async fn what_another_daemon_revokes_ends_here_too() {
         here.verify(&secret).await.expect("valid");
         there.verify(&secret).await.expect("valid there too");
         let mut stream = here.accounts.watch(told.id, None);
-        there.accounts.revoke(told.id).await.expect("revoked");
+        there.accounts.revoke(told.id, None).await.expect("revoked");
         let ending = timeout(Duration::from_secs(20), stream.ended()).await;
         assert_eq!(ending, Ok(Ending::Revoked));
         let error = here.verify(&secret).await.expect_err("revoked");

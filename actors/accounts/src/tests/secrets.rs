@@ -69,7 +69,7 @@ async fn nothing_that_is_shown_or_logged_holds_a_token() {
         let status = house.system.status(None, None).expect("a tree");
         write!(shown, " {status:?}").expect("a string");
         pulled.back_into(&db).await;
-        write!(shown, " {:?}", house.accounts.revoke(told.id).await).expect("a string");
+        write!(shown, " {:?}", house.accounts.revoke(told.id, None).await).expect("a string");
         house.stop().await;
 
         let logged = log.text();

@@ -20,6 +20,7 @@ async fn a_token_is_created_used_and_revoked() {
             name: Some(" laptop ".to_owned()),
             scopes: vec!["terminals".to_owned(), "read".to_owned(), "read".to_owned()],
             expires_in: Some(Duration::from_hours(1)),
+            owner: None,
         };
         let (told, secret) = house.accounts.create(new).await.expect("a token");
         assert!(secret.expose().starts_with(TOKEN_PREFIX));
@@ -36,7 +37,7 @@ async fn a_token_is_created_used_and_revoked() {
         assert!(identity.scopes.allows(Scope::Read) && !identity.scopes.allows(Scope::Operator));
         assert_eq!(house.verify(&secret).await.expect("from memory"), identity);
 
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house.accounts.revoke(told.id, None).await.expect("revoked");
         let refused = house.verify(&secret).await.expect_err("revoked");
         assert_eq!(
             (refused.code(), refused.kind()),
@@ -45,14 +46,14 @@ async fn a_token_is_created_used_and_revoked() {
         let first = house.told(told.id).await.revoked_at.expect("a time");
         house
             .accounts
-            .revoke(told.id)
+            .revoke(told.id, None)
             .await
             .expect("revoked already");
         assert_eq!(house.told(told.id).await.revoked_at, Some(first));
         assert!(!house.accounts.has_tokens().await.expect("readable"));
         let unknown = house
             .accounts
-            .revoke(Id::generate())
+            .revoke(Id::generate(), None)
             .await
             .expect_err("none");
         assert_eq!(unknown.kind(), FaultKind::NotFound);
@@ -69,6 +70,7 @@ async fn all_that_is_wrong_is_told_at_once_and_nothing_is_created() {
             name: Some(String::new()),
             scopes: vec!["reads".to_owned()],
             expires_in: Some(Duration::MAX),
+            owner: None,
         };
         let error = house
             .accounts
@@ -159,7 +161,7 @@ async fn a_revocation_counts_from_its_acknowledgement() {
                 })
             };
             let mut asking: Vec<_> = (0..16).map(|_| ask()).collect();
-            house.accounts.revoke(told.id).await.expect("revoked");
+            house.accounts.revoke(told.id, None).await.expect("revoked");
             revoked.store(true, Ordering::SeqCst);
             for asking in &mut asking {
                 timeout(Duration::from_secs(30), asking.finished())
@@ -180,7 +182,7 @@ async fn streams_of_a_revoked_token_are_told_at_once() {
         let (told, secret) = house.token().await;
         house.verify(&secret).await.expect("valid");
         let mut early = house.accounts.watch(told.id, None);
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house.accounts.revoke(told.id, None).await.expect("revoked");
         let mut late = house.accounts.watch(told.id, None);
         for watch in [&mut early, &mut late] {
             let ending = timeout(Duration::from_secs(1), watch.ended()).await;
@@ -235,7 +237,7 @@ async fn tokens_are_listed_in_pages() {
         let (mut listed, mut cursor) = (Vec::new(), None::<String>);
         loop {
             let page = PageRequest::new(Some(2), cursor.as_deref()).expect("own cursor");
-            let page = house.accounts.list(page).await.expect("a page");
+            let page = house.accounts.list(page, None).await.expect("a page");
             listed.extend(page.items);
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -264,12 +266,16 @@ async fn ended_tokens_make_room_and_living_ones_do_not() {
             (error.code(), error.kind()),
             ("accounts.too_many_tokens", FaultKind::Limited)
         );
-        house.accounts.revoke(first.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(first.id, None)
+            .await
+            .expect("revoked");
         let (third, secret) = house.token().await;
         assert!(house.verify(&secret).await.is_ok());
         let all = house
             .accounts
-            .list(PageRequest::default())
+            .list(PageRequest::default(), None)
             .await
             .expect("a list");
         let ids: Vec<_> = all.items.iter().map(|token| token.id).collect();
@@ -405,7 +411,7 @@ async fn a_fault_of_the_manager_locks_nobody_out() {
             .verify(&other)
             .await
             .expect("looked up by the new manager");
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house.accounts.revoke(told.id, None).await.expect("revoked");
         let ending = timeout(Duration::from_secs(1), watch.ended()).await;
         assert_eq!(ending, Ok(Ending::Revoked));
         assert!(house.verify(&secret).await.is_err());
