@@ -6,7 +6,7 @@ mod adapters;
 
 use std::sync::Arc;
 
-use accounts::{Accounts, AccountsHandle};
+use accounts::{Accounts, AccountsHandle, Issuers};
 use ground::Db;
 use ledger::{Ledger, LedgerHandle};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
@@ -64,11 +64,11 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     house.add::<Store>(address, settings.store.clone(), ports);
 
     let (address, accounts) = house.domain::<Accounts>();
-    house.add::<Accounts>(
-        address,
-        settings.accounts.clone(),
-        accounts.ports(db.clone()),
-    );
+    let issuers = Issuers::new(&settings.accounts.issuers, |path, tune| {
+        settings.dependencies.dependency(path, tune)
+    });
+    let ports = accounts.ports(db.clone()).with_issuers(issuers);
+    house.add::<Accounts>(address, settings.accounts.clone(), ports);
 
     let (address, ledger) = house.domain::<Ledger>();
     let history = TreeHistory::default();

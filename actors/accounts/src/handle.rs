@@ -4,6 +4,7 @@ use ground::{Db, Id, Micros, Page, PageRequest, Secret};
 use supervisor::Address;
 
 use crate::error::AccountsError;
+use crate::federation::{Federation, Issuers};
 use crate::messages::ManagerMsg;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
@@ -28,12 +29,22 @@ impl AccountsHandle {
     /// What the domain behind this handle is to be started with.
     pub fn ports(&self, db: Db) -> Ports {
         let shared = self.shared.clone();
-        Ports { db, shared }
+        let issuers = Issuers::default();
+        Ports {
+            db,
+            shared,
+            issuers,
+        }
     }
 
     /// People: who they are, and how they come in.
     pub fn people(&self) -> People {
         People::new(self.shared.people.address.clone())
+    }
+
+    /// Outside issuers by which people sign in.
+    pub fn federation(&self) -> &Federation {
+        &self.shared.federation
     }
 
     /// The sessions of users.

@@ -59,7 +59,7 @@ pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
 pub use federation::{
     Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
-    IssuerError, IssuerInfo, IssuerKind, NewcomerRole, Newcomers, Own, Refused,
+    IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Own, Refused,
 };
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;

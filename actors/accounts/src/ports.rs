@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use ground::Db;
 
+use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
 use crate::people;
 use crate::revocations::Revocations;
@@ -15,6 +16,16 @@ use crate::sessions::Sessions;
 pub struct Ports {
     pub(crate) db: Db,
     pub(crate) shared: Shared,
+    pub(crate) issuers: Issuers,
+}
+
+impl Ports {
+    /// With these outside issuers. Without them there are none.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: Issuers) -> Self {
+        self.issuers = issuers;
+        self
+    }
 }
 
 /// What the handle and the manager share. Clones are the same.
@@ -26,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) people: people::Shared,
+    pub(crate) federation: Federation,
     pub(crate) sessions: Sessions,
 }
 
@@ -41,6 +53,7 @@ impl Shared {
         Self {
             known: Arc::new(Known::new(limits)),
             people: people::Shared::new(),
+            federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),
             sessions: Sessions::new(revocations),
         }

@@ -34,7 +34,7 @@ impl Worker for FederationActor {
     type Seed = Seed;
 
     async fn start(seed: Seed, cx: &Context<FederationMsg>) -> Result<Self, StartError> {
-        cx.detail("issuers", seed.issuers.len());
+        cx.detail("issuers", seed.issuers.all().count());
         let desk = Desk::new(seed.db, seed.issuers, seed.neighbours);
         Ok(Self {
             desk: Arc::new(desk),

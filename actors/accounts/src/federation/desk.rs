@@ -57,7 +57,7 @@ impl Desk {
 
     /// The issuers, by name.
     pub(crate) fn issuers(&self) -> Vec<IssuerInfo> {
-        self.issuers.values().map(|issuer| issuer.info()).collect()
+        self.issuers.all().map(|issuer| issuer.info()).collect()
     }
 
     /// Begins an attempt.

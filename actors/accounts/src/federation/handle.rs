@@ -11,9 +11,15 @@ use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Own
 #[derive(Debug, Clone)]
 pub struct Federation(Address<FederationMsg>);
 
+/// Where the actor is in the tree.
+const PATH: &str = "/accounts/federation";
+/// Requests that it admits at most.
+const MAILBOX: u32 = 256;
+
 impl Federation {
-    pub(crate) fn new(address: Address<FederationMsg>) -> Self {
-        Self(address)
+    /// Nobody is behind it until the domain starts.
+    pub(crate) fn vacant() -> Self {
+        Self(Address::vacant(PATH, MAILBOX))
     }
 
     pub(crate) fn address(&self) -> &Address<FederationMsg> {

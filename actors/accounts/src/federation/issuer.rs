@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ground::{Micros, Secret, clock};
 use serde_json::{Map, Value};
-use supervisor::{CallError, Dependency, DependencyPolicy, Level};
+use supervisor::{CallError, ChildSpec, Dependency, DependencyPolicy, Level};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
@@ -37,8 +37,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 /// Characters of an issuer's own error code that are told on.
 const MAX_CODE: usize = 60;
 
-/// All issuers, by name.
-pub(crate) type Issuers = Arc<BTreeMap<String, Arc<Issuer>>>;
+/// All issuers of a configuration, by name. Cheap to clone; all clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct Issuers(Arc<BTreeMap<String, Arc<Issuer>>>);
 
 /// What was fetched, and when.
 #[derive(Debug, Clone)]
@@ -87,17 +88,42 @@ pub(crate) struct Issuer {
     keys: Mutex<Keys>,
 }
 
-/// Makes the issuers of a configuration. `dependency` makes the dependency at a path, with what is known better than its defaults.
-pub(crate) fn issuers(
-    groups: &BTreeMap<String, IssuerConfig>,
-    dependency: impl Fn(&str, fn(DependencyPolicy) -> DependencyPolicy) -> Dependency,
-) -> Issuers {
-    let made = groups.iter().filter_map(|(name, config)| {
-        let own = dependency(&format!("/accounts/issuer_{name}"), tuned);
-        let issuer = Issuer::new(name, config.clone(), own)?;
-        Some((name.clone(), Arc::new(issuer)))
-    });
-    Arc::new(made.collect())
+impl Issuers {
+    /// The issuers of a configuration. `dependency` makes the dependency at a path, with what is known better than its defaults.
+    pub fn new(
+        groups: &BTreeMap<String, IssuerConfig>,
+        dependency: impl Fn(&str, fn(DependencyPolicy) -> DependencyPolicy) -> Dependency,
+    ) -> Self {
+        let made = groups.iter().filter_map(|(name, config)| {
+            let own = dependency(&format!("/accounts/issuer_{name}"), tuned);
+            let issuer = Issuer::new(name, config.clone(), own)?;
+            Some((name.clone(), Arc::new(issuer)))
+        });
+        Self(Arc::new(made.collect()))
+    }
+
+    /// The issuer of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Issuer>> {
+        self.0.get(name)
+    }
+
+    /// All of them, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Issuer>> {
+        self.0.values()
+    }
+
+    /// Each as a node of the tree.
+    pub(crate) fn nodes(&self) -> Vec<ChildSpec> {
+        let node = |issuer: &Arc<Issuer>| {
+            let probed = Arc::clone(issuer);
+            let probe = move || {
+                let issuer = Arc::clone(&probed);
+                async move { issuer.probe().await }
+            };
+            ChildSpec::dependency(format!("issuer_{}", issuer.name), &issuer.dependency, probe)
+        };
+        self.all().map(node).collect()
+    }
 }
 
 /// Nobody is locked out by an issuer that is away: who has a password uses that.

@@ -19,21 +19,21 @@
 //! - `issuer`: one issuer; `http`: requests to it. `store`: the statements. `seams`: what other parts of this crate do.
 //! - `handle`, `messages`, `actor`, `desk`: the face, the actor, its slow work. `config`, `types`, `error`.
 
-pub(crate) mod actor;
-pub(crate) mod config;
+mod actor;
+mod config;
 mod decide;
 mod desk;
 mod discovery;
 mod error;
 mod flows;
 mod github;
-pub(crate) mod handle;
+mod handle;
 mod http;
 mod id_token;
-pub(crate) mod issuer;
-pub(crate) mod messages;
+mod issuer;
+mod messages;
 mod rules;
-pub(crate) mod seams;
+mod seams;
 mod secrets;
 mod store;
 #[cfg(test)]
@@ -41,7 +41,11 @@ mod tests;
 mod types;
 mod urls;
 
+pub(crate) use actor::{FederationActor, Seed};
+pub(crate) use config::conflicts;
 pub use config::{IssuerConfig, IssuerKind, NewcomerRole, Newcomers};
 pub use error::{FederationError, IssuerError, Refused};
 pub use handle::Federation;
+pub use issuer::Issuers;
+pub(crate) use seams::{Neighbours, OwnUsers};
 pub use types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Own};

@@ -6,16 +6,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use ground::audit::Source;
 use ground::db::Conn;
-use ground::{DbError, Id, Micros, Secret};
-use supervisor::Fault;
+use ground::{DbError, Id, Micros};
 
-use crate::sessions::{SignIn, TokenPair};
-use crate::types::Role;
-
-/// What a neighbour refused, in its own words.
-pub(crate) type Refused = Arc<dyn Fault>;
+use crate::people::{self, Refused, SecondFactor, User};
+use crate::sessions::{Sessions, SignIn, TokenPair};
+use crate::types::{Role, Tier};
 
 /// An address that a user can have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,23 +37,48 @@ pub(crate) trait Users: fmt::Debug + Send + Sync + 'static {
     /// The address, if a user can have it.
     fn address(&self, text: &str) -> Option<Address>;
 
-    /// Makes a user without a password, in the transaction of the identity.
+    /// Makes a user without a password, in the transaction of the identity; tells whether the address was free.
     fn make<'a>(
         &'a self,
         tx: &'a mut Conn,
         newcomer: &'a Newcomer,
-    ) -> BoxFuture<'a, Result<(), DbError>>;
+    ) -> BoxFuture<'a, Result<bool, DbError>>;
 }
 
-/// Second factors.
-pub(crate) trait SecondFactors: fmt::Debug + Send + Sync + 'static {
-    /// Whether one was shown and right; `Ok(false)`: the user has none.
-    fn check<'a>(
+/// The users of this crate.
+#[derive(Debug)]
+pub(crate) struct OwnUsers;
+
+impl Users for OwnUsers {
+    fn address(&self, text: &str) -> Option<Address> {
+        let email = people::check_email("/email", text).ok()?;
+        Some(Address {
+            text: email.text,
+            key: email.key,
+        })
+    }
+
+    fn make<'a>(
         &'a self,
-        user: Id,
-        shown: Option<&'a Secret>,
-        source: &'a Source,
-    ) -> BoxFuture<'a, Result<bool, Refused>>;
+        tx: &'a mut Conn,
+        newcomer: &'a Newcomer,
+    ) -> BoxFuture<'a, Result<bool, DbError>> {
+        let user = User {
+            id: newcomer.id,
+            email: newcomer.address.text.clone(),
+            email_verified_at: Some(newcomer.at),
+            name: newcomer.name.clone(),
+            role: newcomer.role,
+            tier: Tier::Standard,
+            has_password: false,
+            disabled_at: None,
+            created_at: newcomer.at,
+            updated_at: newcomer.at,
+            last_sign_in_at: None,
+            version: 1,
+        };
+        Box::pin(async move { people::add(tx, &user, &newcomer.address.key, None).await })
+    }
 }
 
 /// Sessions.
@@ -66,10 +87,19 @@ pub(crate) trait BeginsSessions: fmt::Debug + Send + Sync + 'static {
     fn begin(&self, sign_in: SignIn) -> BoxFuture<'_, Result<TokenPair, Refused>>;
 }
 
+impl BeginsSessions for Sessions {
+    fn begin(&self, sign_in: SignIn) -> BoxFuture<'_, Result<TokenPair, Refused>> {
+        Box::pin(async {
+            let begun = self.begin(sign_in).await;
+            begun.map_err(|error| -> Refused { Arc::new(error) })
+        })
+    }
+}
+
 /// All neighbours.
 #[derive(Debug, Clone)]
 pub(crate) struct Neighbours {
     pub(crate) users: Arc<dyn Users>,
-    pub(crate) factors: Arc<dyn SecondFactors>,
+    pub(crate) factors: Arc<dyn SecondFactor>,
     pub(crate) sessions: Arc<dyn BeginsSessions>,
 }

@@ -137,7 +137,11 @@ pub(crate) async fn register(
 ) -> Result<(), DbError> {
     let (users, newcomer, new) = (neighbours.users.clone(), newcomer.clone(), new.clone());
     db.write(async move |tx| {
-        users.make(tx, &newcomer).await?;
+        if !users.make(tx, &newcomer).await? {
+            return Err(DbError::Conflict {
+                constraint: "users_email_key_key".to_owned(),
+            });
+        }
         insert(tx, &new, Some(new.at)).await?;
         let actor = Actor::User {
             id: new.user,

@@ -6,61 +6,22 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ground::audit::Source;
-use ground::db::Conn;
-use ground::{Db, DbError, Id, Secret, args};
+use ground::{Db, Id, Secret, args};
 use kit::issuer::{CLIENT_ID, CLIENT_SECRET, Issuer, Person, REDIRECT_URI, Return};
 use supervisor::{Dependency, DependencyPolicy, Fault};
 
 use crate::federation::config::{IssuerConfig, IssuerKind, Newcomers};
 use crate::federation::desk::Desk;
 use crate::federation::error::FederationError;
-use crate::federation::issuer::issuers;
-use crate::federation::seams::{
-    Address, BeginsSessions, Neighbours, Newcomer, Refused, SecondFactors, Users,
-};
+use crate::federation::issuer::Issuers;
+use crate::federation::seams::{BeginsSessions, Neighbours, OwnUsers};
 use crate::federation::types::{Begin, Begun, Finish, Finished};
 use crate::locked::lock;
+use crate::people::{Refused, SecondFactor};
 use crate::sessions::{SessionError, SignIn, TokenPair};
 
 /// What the issuer is called in the configuration.
 pub(super) const NAME: &str = "fake";
-
-/// Users as a plain row; addresses in lower case.
-#[derive(Debug)]
-struct PlainUsers;
-
-impl Users for PlainUsers {
-    fn address(&self, text: &str) -> Option<Address> {
-        let is_sound = text.contains('@') && !text.contains(' ');
-        is_sound.then(|| Address {
-            text: text.to_owned(),
-            key: text.to_lowercase(),
-        })
-    }
-
-    fn make<'a>(
-        &'a self,
-        tx: &'a mut Conn,
-        newcomer: &'a Newcomer,
-    ) -> BoxFuture<'a, Result<(), DbError>> {
-        Box::pin(async move {
-            let Newcomer {
-                id,
-                address,
-                name,
-                role,
-                at,
-            } = newcomer;
-            tx.execute(
-                "INSERT INTO users (id, email, email_key, email_verified_at, name, role, tier, created_at, updated_at, version) \
-                 VALUES ($1, $2, $3, $4, $5, $6, 'standard', $4, $4, 1)",
-                args![*id, address.text, address.key, *at, *name, role.word()],
-            )
-            .await
-            .map(drop)
-        })
-    }
-}
 
 /// A second factor that everybody named here has, and the one code that is right.
 #[derive(Debug, Default)]
@@ -70,7 +31,7 @@ pub(super) struct Factors {
 
 pub(super) const RIGHT_CODE: &str = "123456";
 
-impl SecondFactors for Factors {
+impl SecondFactor for Factors {
     fn check<'a>(
         &'a self,
         user: Id,
@@ -141,7 +102,7 @@ impl Room {
             config.api_url = Some(format!("{}/api", issuer.url()));
         }
         let groups = BTreeMap::from([(NAME.to_owned(), config)]);
-        let made = issuers(&groups, |path, tune| {
+        let made = Issuers::new(&groups, |path, tune| {
             let quick = DependencyPolicy {
                 timeout: Duration::from_millis(1_500),
                 attempts: 1,
@@ -151,8 +112,8 @@ impl Room {
         });
         let (factors, sessions) = (Arc::<Factors>::default(), Arc::<Counted>::default());
         let neighbours = Neighbours {
-            users: Arc::new(PlainUsers),
-            factors: Arc::clone(&factors) as Arc<dyn SecondFactors>,
+            users: Arc::new(OwnUsers),
+            factors: Arc::clone(&factors) as Arc<dyn SecondFactor>,
             sessions: Arc::clone(&sessions) as Arc<dyn BeginsSessions>,
         };
         Self {
@@ -257,7 +218,10 @@ pub(super) async fn user(db: &Db, email: &str) -> Id {
 /// Keeps a user out.
 pub(super) async fn disable(db: &Db, user: Id) {
     let disabled = db
-        .execute("UPDATE users SET disabled_at = 1 WHERE id = $1", args![user])
+        .execute(
+            "UPDATE users SET disabled_at = 1 WHERE id = $1",
+            args![user],
+        )
         .await;
     assert_eq!(disabled.expect("written"), 1);
 }
