@@ -19,6 +19,7 @@ use crate::config::{self, Settings};
 use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+use crate::master_key;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -67,7 +68,9 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let issuers = Issuers::new(&settings.accounts.issuers, |path, tune| {
         settings.dependencies.dependency(path, tune)
     });
-    let ports = accounts.ports(db.clone()).with_issuers(issuers);
+    let sealer = master_key::sealer(&settings.secrets, &options.data_dir);
+    let ports = accounts.ports(db.clone()).with_sealer(sealer);
+    let ports = ports.with_issuers(issuers);
     house.add::<Accounts>(address, settings.accounts.clone(), ports);
 
     let (address, ledger) = house.domain::<Ledger>();

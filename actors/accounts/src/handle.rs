@@ -1,9 +1,10 @@
 //! The public face: one method a request.
 
-use ground::{Db, Id, Micros, Page, PageRequest, Secret};
+use ground::{Db, Id, Micros, Page, PageRequest, Sealer, Secret};
 use supervisor::Address;
 
 use crate::error::AccountsError;
+use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::messages::ManagerMsg;
 use crate::people::People;
@@ -28,13 +29,19 @@ impl AccountsHandle {
 
     /// What the domain behind this handle is to be started with.
     pub fn ports(&self, db: Db) -> Ports {
-        let shared = self.shared.clone();
+        let (sealer, shared) = (Sealer::default(), self.shared.clone());
         let issuers = Issuers::default();
         Ports {
             db,
+            sealer,
             shared,
             issuers,
         }
+    }
+
+    /// Second factors.
+    pub fn factors(&self) -> &Factors {
+        &self.shared.factors
     }
 
     /// People: who they are, and how they come in.

@@ -23,6 +23,8 @@
 //! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
 //! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
+//! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
+//! - `people`: users, passwords, signing in.
 //! - `store`: every statement about tokens. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
@@ -31,6 +33,7 @@ mod config;
 mod desk;
 mod draft;
 mod error;
+mod factors;
 mod federation;
 mod handle;
 mod jose;
@@ -57,6 +60,9 @@ mod verify;
 pub use config::{Config, RegistrationPolicy};
 pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
+pub use factors::{
+    By, Enrolment, FRESH_FOR, FactorError, FactorOverview, Factors, RECOVERY_CODES, TotpState,
+};
 pub use federation::{
     Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
     IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Own, Refused,

@@ -8,17 +8,19 @@ use supervisor::{
 };
 
 use crate::config::Config;
+use crate::factors::{self, FactorsActor};
 use crate::federation::{self, FederationActor, Neighbours, OwnUsers};
 use crate::handle::AccountsHandle;
 use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
-use crate::people::{self, NoSecondFactor, PeopleActor};
+use crate::people::{self, PeopleActor};
 use crate::ports::Ports;
 use crate::sessions::SessionsActor;
 
 const MANAGER: &str = "manager";
 const SESSIONS: &str = "sessions";
 const PEOPLE: &str = "people";
+const FACTORS: &str = "factors";
 const FEDERATION: &str = "federation";
 
 /// Access tokens: who may come in.
@@ -65,6 +67,17 @@ impl Domain for Accounts {
         config: Config,
         ports: Ports,
     ) -> Result<Started, StartError> {
+        let factors = ports.shared.factors.clone();
+        let factors = ChildSpec::actor::<FactorsActor>(
+            FACTORS,
+            factors.address().clone(),
+            factors::Seed {
+                db: ports.db.clone(),
+                sealer: ports.sealer.clone(),
+                factors,
+            },
+            Policy::default(),
+        );
         let seed = Seed { config, ports };
         let address = seed.ports.shared.sessions.address.clone();
         let policy = Policy::default();
@@ -78,7 +91,7 @@ impl Domain for Accounts {
             seed,
             Policy::default(),
         );
-        let mut children = vec![manager, sessions, people];
+        let mut children = vec![manager, sessions, factors, people];
         children.extend(issuers);
         Ok(Started::new(Strategy::OneForOne, children))
     }
@@ -89,7 +102,7 @@ fn people(seed: &Seed) -> ChildSpec {
     let shared = seed.ports.shared.clone();
     let address = shared.people.address.clone();
     let sessions = Arc::new(shared.sessions.clone());
-    let factors = Arc::new(NoSecondFactor);
+    let factors = Arc::new(shared.factors.clone());
     let db = seed.ports.db.clone();
     let desk = people::Desk::new(db, shared, seed.config.clone(), sessions, factors);
     let policy = Policy::default().bears(Level::Critical);
@@ -104,7 +117,7 @@ fn federation(seed: &Seed) -> ChildSpec {
         issuers: seed.ports.issuers.clone(),
         neighbours: Neighbours {
             users: Arc::new(OwnUsers),
-            factors: Arc::new(NoSecondFactor),
+            factors: Arc::new(shared.factors.clone()),
             sessions: Arc::new(shared.sessions.clone()),
         },
     };

@@ -1,10 +1,11 @@
-//! What the domain needs: the database, and the memory that it shares with its own handle.
+//! What the domain needs: the database, what seals secrets, and the memory that it shares with its own handle.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ground::Db;
+use ground::{Db, Sealer};
 
+use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
 use crate::people;
@@ -15,6 +16,7 @@ use crate::sessions::Sessions;
 #[derive(Debug, Clone)]
 pub struct Ports {
     pub(crate) db: Db,
+    pub(crate) sealer: Sealer,
     pub(crate) shared: Shared,
     pub(crate) issuers: Issuers,
 }
@@ -24,6 +26,13 @@ impl Ports {
     #[must_use]
     pub fn with_issuers(mut self, issuers: Issuers) -> Self {
         self.issuers = issuers;
+        self
+    }
+
+    /// Sets what seals the secrets that are kept. Without it, what needs it is refused.
+    #[must_use]
+    pub fn with_sealer(mut self, sealer: Sealer) -> Self {
+        self.sealer = sealer;
         self
     }
 }
@@ -36,6 +45,7 @@ impl Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) factors: Factors,
     pub(crate) people: people::Shared,
     pub(crate) federation: Federation,
     pub(crate) sessions: Sessions,
@@ -52,6 +62,7 @@ impl Shared {
         let revocations = Arc::default();
         Self {
             known: Arc::new(Known::new(limits)),
+            factors: Factors::vacant("/accounts/factors"),
             people: people::Shared::new(),
             federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),

@@ -8,11 +8,14 @@ use std::fmt;
 use accounts::{Identity, Role, Scope};
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
+use ground::audit::Source;
+use ground::{Id, Micros};
 use http::request::Parts;
 use http::{HeaderMap, header};
 
 use super::codes;
-use super::listen::Peer;
+use super::layers::RequestId;
+use super::listen::{Connection, Peer};
 use super::problem::{BEARER, Problem};
 use super::routes::Needs;
 
@@ -58,6 +61,53 @@ impl Caller {
             &codes::MISSING_SCOPE,
             format!("this needs {missing}"),
         ))
+    }
+}
+
+impl Caller {
+    /// The user who asks; `None` for the local operator and for tokens that are nobody's.
+    pub fn user(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => identity.owner.as_deref()?.parse().ok(),
+        }
+    }
+
+    /// What the request came with, for the audit.
+    pub fn credential(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => Some(identity.token_id),
+        }
+    }
+
+    /// When the user signed in in person; `None` where nobody need be present.
+    pub fn signed_in_at(&self) -> Option<Micros> {
+        match self {
+            Self::Local { .. } | Self::Token(_) => None,
+        }
+    }
+}
+
+/// From where a request comes, for the audit.
+#[derive(Debug, Clone)]
+pub(crate) struct From_(pub(crate) Source);
+
+impl<S: Send + Sync> FromRequestParts<S> for From_ {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Connection>();
+        let agent = parts.headers.get(header::USER_AGENT);
+        let id = parts.extensions.get::<RequestId>();
+        Ok(Self(Source {
+            address: peer.and_then(|connection| match connection.peer {
+                Peer::Tcp(address) => Some(address.ip()),
+                Peer::Local { .. } => None,
+            }),
+            user_agent: agent.and_then(|agent| agent.to_str().ok().map(str::to_owned)),
+            request_id: id.map(|id| id.0.to_string()),
+        }))
     }
 }
 
@@ -134,8 +184,6 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use ground::Id;
-
     use super::*;
     use crate::http::routes::TABLE;
 

@@ -1,0 +1,3 @@
+//! Signing in and what belongs to it: one file a concern.
+
+pub(super) mod factors;
