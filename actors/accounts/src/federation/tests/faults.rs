@@ -97,8 +97,7 @@ async fn calls_that_fail_open_the_breaker_and_answers_that_refuse_do_not() {
             .expect("there")
             .clone();
         let finish = room.come_back(None).await;
-        let used = room.desk.finish(finish.clone()).await;
-        assert!(used.is_err(), "the subject is no number");
+        room.desk.finish(finish).await.expect("signed up");
         let finish = room.come_back(None).await;
         room.issuer.go_away().await;
         let refused = room.desk.finish(finish).await.expect_err("refused");
