@@ -65,7 +65,7 @@ pub use factors::{
 };
 pub use federation::{
     Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
-    IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Own, Refused,
+    IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Refused,
 };
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;

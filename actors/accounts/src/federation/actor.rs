@@ -69,9 +69,9 @@ impl Worker for FederationActor {
                     move |desk| async move { desk.identities(user).await },
                 );
             }
-            FederationMsg::Unlink { own, issuer, reply } => {
+            FederationMsg::Unlink { by, issuer, reply } => {
                 self.serve(cx, reply, move |desk| async move {
-                    desk.unlink(own, issuer).await
+                    desk.unlink(by, issuer).await
                 });
             }
         }

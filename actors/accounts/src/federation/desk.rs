@@ -15,9 +15,10 @@ use super::flows::{Flow, Flows, Keys, LIFETIME, Purpose, Taken};
 use super::issuer::{Issuer, Issuers};
 use super::seams::{Address, Neighbours, Newcomer};
 use super::store::{self, NewIdentity};
-use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Own, Proof};
+use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Proof};
 use super::{rules, secrets};
 use crate::error::AccountsError;
+use crate::factors::By;
 use crate::locked::lock;
 use crate::sessions::{Method, SignIn, TokenPair};
 
@@ -65,7 +66,13 @@ impl Desk {
         rules::check_begin(&begin).map_err(FederationError::Invalid)?;
         let issuer = self.issuer(&begin.issuer)?;
         let (state, secret) = (fresh()?, fresh()?);
-        let purpose = begin.link_to.map_or(Purpose::SignIn, Purpose::Link);
+        let purpose = match &begin.link_to {
+            Some(by) => {
+                rules::check_fresh(by, clock::now())?;
+                Purpose::Link(by.user)
+            }
+            None => Purpose::SignIn,
+        };
         let flow = Flow::new(begin.issuer, purpose, (fresh()?, fresh()?), begin.return_to);
         let url = issuer.authorization_url(&state, &flow).await;
         let url = url.inspect_err(|error| suspect(issuer, error))?;
@@ -76,7 +83,6 @@ impl Desk {
             authorization_url: url.into(),
             flow: secret,
             expires_in: LIFETIME,
-            is_https: issuer.is_https(),
         })
     }
 
@@ -98,9 +104,10 @@ impl Desk {
     }
 
     /// Takes an identity from its user.
-    pub(crate) async fn unlink(&self, own: Own, issuer: String) -> Result<(), FederationError> {
-        store::unlink(&self.db, &own, &issuer).await?;
-        tracing::info!(user = %own.user, issuer, "identity unlinked");
+    pub(crate) async fn unlink(&self, by: By, issuer: String) -> Result<(), FederationError> {
+        rules::check_fresh(&by, clock::now())?;
+        store::unlink(&self.db, &by, &issuer).await?;
+        tracing::info!(user = %by.user, issuer, "identity unlinked");
         Ok(())
     }
 

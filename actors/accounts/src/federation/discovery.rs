@@ -55,9 +55,6 @@ pub(crate) struct Metadata {
 /// Why a document is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DiscoveryError {
-    /// It is no JSON object.
-    #[error("its discovery document is not JSON, or says something twice")]
-    Form,
     /// It is somebody else's.
     #[error("its discovery document is that of another issuer")]
     Issuer,

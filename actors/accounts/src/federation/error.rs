@@ -176,6 +176,8 @@ pub enum Refused {
     Taken,
     /// The user has another identity of this issuer.
     HasOther,
+    /// Who asks did not sign in in person, or not lately.
+    NotFresh,
 }
 
 impl std::fmt::Display for Refused {
@@ -185,6 +187,7 @@ impl std::fmt::Display for Refused {
             Self::LinkFirst => "link_first",
             Self::Taken => "identity_taken",
             Self::HasOther => "has_other_identity",
+            Self::NotFresh => "not_fresh",
         })
     }
 }
@@ -260,7 +263,9 @@ impl Fault for FederationError {
             Self::NoFlow | Self::MixedUp | Self::Denied(_) | Self::Untrusted(_) => {
                 FaultKind::Forbidden
             }
-            Self::Refused(Refused::Unknown | Refused::LinkFirst) => FaultKind::Forbidden,
+            Self::Refused(Refused::Unknown | Refused::LinkFirst | Refused::NotFresh) => {
+                FaultKind::Forbidden
+            }
             Self::Refused(Refused::Taken | Refused::HasOther) | Self::LastWayIn => {
                 FaultKind::Conflict
             }
@@ -282,6 +287,7 @@ impl Fault for FederationError {
             Self::Refused(Refused::LinkFirst) => "accounts.link_first",
             Self::Refused(Refused::Taken) => "accounts.identity_taken",
             Self::Refused(Refused::HasOther) => "accounts.has_other_identity",
+            Self::Refused(Refused::NotFresh) => "accounts.identity_not_fresh",
             Self::LastWayIn => "accounts.last_way_in",
             Self::NotLinked => "accounts.identity_not_found",
             Self::Issuer(error) => error.code(),
@@ -307,6 +313,9 @@ impl Fault for FederationError {
             Self::Refused(Refused::Taken) => "the identity is linked to another account",
             Self::Refused(Refused::HasOther) => {
                 "another identity of this issuer is linked to the account; unlink that first"
+            }
+            Self::Refused(Refused::NotFresh) => {
+                "this needs a sign-in in person within the last ten minutes; sign in again and repeat it"
             }
             Self::LastWayIn => {
                 "this is the only way into the account; set a password or link another identity first"

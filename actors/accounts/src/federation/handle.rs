@@ -5,7 +5,8 @@ use supervisor::Address;
 
 use super::error::FederationError;
 use super::messages::FederationMsg;
-use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Own};
+use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo};
+use crate::factors::By;
 
 /// Signing in by outside issuers. Cheap to clone; works across restarts.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ impl Federation {
     /// Begins an attempt to be vouched for. It is kept in memory, for ten minutes.
     ///
     /// # Errors
-    /// `Invalid`, `NoIssuer`, `Issuer`, `Accounts`.
+    /// `Invalid`, `NoIssuer`, `Issuer`, `Accounts`; `Refused` when a link is asked for by who did not sign in lately.
     pub async fn begin(&self, begin: Begin) -> Result<Begun, FederationError> {
         let begin = |reply| FederationMsg::Begin { begin, reply };
         self.0.ask(begin).await?
@@ -67,9 +68,9 @@ impl Federation {
     /// Takes the identity of an issuer from its user, unless it is the last way in.
     ///
     /// # Errors
-    /// `NotLinked`, `LastWayIn`, `Accounts`.
-    pub async fn unlink(&self, own: Own, issuer: String) -> Result<(), FederationError> {
-        let unlink = |reply| FederationMsg::Unlink { own, issuer, reply };
+    /// `NotLinked`, `LastWayIn`, `Accounts`; `Refused` when it is asked for by who did not sign in lately.
+    pub async fn unlink(&self, by: By, issuer: String) -> Result<(), FederationError> {
+        let unlink = |reply| FederationMsg::Unlink { by, issuer, reply };
         self.0.ask(unlink).await?
     }
 }

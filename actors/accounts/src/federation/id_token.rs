@@ -1,7 +1,7 @@
 //! What an ID token says, held against what was asked for (OpenID Connect Core 3.1.3.7). No I/O; the present is an argument.
 //!
 //! The signature is the business of `jose`. That it is right says only that the issuer wrote the token; it must also be meant for
-//! this daemon, for this attempt, and for now.
+//! this daemon, for this attempt, and for this moment.
 
 use std::time::Duration;
 

@@ -81,7 +81,6 @@ pub(crate) struct Issuer {
     pub(crate) config: IssuerConfig,
     pub(crate) dependency: Dependency,
     redirect_uri: String,
-    is_https: bool,
     http: Http,
     // Held while one caller fetches for all; the calls inside are bounded.
     metadata: Mutex<Option<Fetched<Metadata>>>,
@@ -140,12 +139,10 @@ impl Issuer {
     fn new(name: &str, config: IssuerConfig, dependency: Dependency) -> Option<Self> {
         let redirect_uri = config.redirect_uri.clone()?;
         let address = checked(config.address())?;
-        let is_https = checked(&redirect_uri)?.scheme() == "https";
         Some(Self {
             name: name.to_owned(),
             dependency,
             redirect_uri,
-            is_https,
             http: Http::new(address.scheme() == "http"),
             metadata: Mutex::default(),
             keys: Mutex::default(),
@@ -161,11 +158,6 @@ impl Issuer {
             title: title.clone(),
             kind: self.config.kind.as_str(),
         }
-    }
-
-    /// Whether people come back over https.
-    pub(crate) fn is_https(&self) -> bool {
-        self.is_https
     }
 
     /// Where to send somebody.

@@ -4,7 +4,8 @@ use ground::Id;
 use supervisor::Reply;
 
 use super::error::FederationError;
-use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Own};
+use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo};
+use crate::factors::By;
 
 /// An answer that can be an error.
 pub(crate) type Answer<T> = Reply<Result<T, FederationError>>;
@@ -28,7 +29,7 @@ pub(crate) enum FederationMsg {
     },
     /// Take one from its user.
     Unlink {
-        own: Own,
+        by: By,
         issuer: String,
         reply: Answer<()>,
     },

@@ -8,7 +8,7 @@
 //! - An identity is the issuer's address and its word for the person. No e-mail address ever makes anybody somebody.
 //! - An attempt is finished once, by who began it, with an answer of the issuer that it went to.
 //! - An ID token is believed only with the signature of a key that the issuer publishes, by an algorithm that it announces and that is
-//!   believed here, and when it is for us, for this attempt and for now.
+//!   believed here, and when it is for us, for this attempt and for this moment.
 //! - The second factor of an account is asked for all the same, unless the configuration says that the issuer's word stands for it.
 //! - An issuer that is away takes nobody with it: its node in the tree says so, and every other way in goes on.
 //! - Every failed attempt is an audit entry with the reason; the client hears no more than it needs.
@@ -48,4 +48,4 @@ pub use error::{FederationError, IssuerError, Refused};
 pub use handle::Federation;
 pub use issuer::Issuers;
 pub(crate) use seams::{Neighbours, OwnUsers};
-pub use types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Own};
+pub use types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo};

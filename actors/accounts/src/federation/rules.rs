@@ -1,8 +1,11 @@
 //! The rules of what clients send. No I/O. All that breaks a rule is told at once.
 
+use ground::Micros;
 use supervisor::Finding;
 
+use super::error::{FederationError, Refused};
 use super::types::{Begin, Finish};
+use crate::factors::{By, FRESH_FOR};
 
 /// Bytes of the path that somebody returns to, at most.
 const MAX_RETURN_TO: usize = 512;
@@ -23,6 +26,18 @@ pub(crate) fn check_begin(begin: &Begin) -> Result<(), Vec<Finding>> {
         "expected a path of this server of at most {MAX_RETURN_TO} bytes, such as \"/terminals\""
     );
     Err(vec![Finding::new("/return_to", "bad_path", message)])
+}
+
+/// Whether somebody may change which identities are theirs: who signed in in person, and lately. A stolen token must not become a way
+/// to keep an account.
+///
+/// # Errors
+/// `Refused`.
+pub(crate) fn check_fresh(by: &By, now: Micros) -> Result<(), FederationError> {
+    let is_fresh = by.signed_in_at.is_some_and(|at| now.since(at) < FRESH_FOR);
+    is_fresh
+        .then_some(())
+        .ok_or(FederationError::Refused(Refused::NotFresh))
 }
 
 /// Whether a browser takes this for a path of the server that it is on, whatever it does with backslashes and line ends.
@@ -117,6 +132,20 @@ mod tests {
             ..finish()
         };
         assert_eq!(pointers(&neither), ["/code"]);
+    }
+
+    #[test]
+    fn only_who_signed_in_lately_changes_identities() {
+        let now = Micros(1_700_000_000_000_000);
+        let by = |signed_in_at| By {
+            user: ground::Id::generate(),
+            credential: None,
+            signed_in_at,
+            source: Source::default(),
+        };
+        assert!(check_fresh(&by(Some(now)), now).is_ok());
+        assert!(check_fresh(&by(Some(now)), now + FRESH_FOR).is_err());
+        assert!(check_fresh(&by(None), now).is_err());
     }
 
     #[test]

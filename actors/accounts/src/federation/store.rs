@@ -7,7 +7,8 @@ use ground::{Db, DbError, Id, Micros, args};
 use super::decide::{Known, Linking};
 use super::error::FederationError;
 use super::seams::{Neighbours, Newcomer};
-use super::types::{IdentityInfo, Own};
+use super::types::IdentityInfo;
+use crate::factors::By;
 
 /// Identities of one user that are listed at most; there is one an issuer.
 const MAX_IDENTITIES: u32 = 100;
@@ -181,13 +182,13 @@ fn entry(new: &NewIdentity, actor: Actor) -> Entry {
 ///
 /// # Errors
 /// `NotLinked`, `LastWayIn`, and what keeps it from being stored.
-pub(crate) async fn unlink(db: &Db, own: &Own, provider: &str) -> Result<(), FederationError> {
-    let (own, provider) = (own.clone(), provider.to_owned());
+pub(crate) async fn unlink(db: &Db, by: &By, provider: &str) -> Result<(), FederationError> {
+    let (by, provider) = (by.clone(), provider.to_owned());
     db.write(async move |tx| {
         // Two at once wait for each other here: else each could leave the other's as the last.
         tx.execute(
             "UPDATE users SET version = version WHERE id = $1",
-            args![own.user],
+            args![by.user],
         )
         .await?;
         let ways: Option<(i64, i64)> = tx
@@ -195,13 +196,13 @@ pub(crate) async fn unlink(db: &Db, own: &Own, provider: &str) -> Result<(), Fed
                 "SELECT (SELECT count(*) FROM identities i WHERE i.user_id = u.id) AS identities, \
                  (SELECT count(*) FROM users p WHERE p.id = u.id AND p.password_hash IS NOT NULL) AS passwords \
                  FROM users u WHERE u.id = $1",
-                args![own.user],
+                args![by.user],
             )
             .await?;
         let removed = tx
             .execute(
                 "DELETE FROM identities WHERE user_id = $1 AND provider = $2",
-                args![own.user, provider],
+                args![by.user, provider],
             )
             .await?;
         let removed = i64::try_from(removed).unwrap_or(i64::MAX);
@@ -211,8 +212,8 @@ pub(crate) async fn unlink(db: &Db, own: &Own, provider: &str) -> Result<(), Fed
         if ways.is_none_or(|(identities, passwords)| identities + passwords <= removed) {
             return Err(FederationError::LastWayIn);
         }
-        let entry = Entry::new(own.actor.clone(), "identity.unlink", own.source.clone())
-            .on(own.user)
+        let entry = Entry::new(by.actor(), "identity.unlink", by.source.clone())
+            .on(by.user)
             .with("issuer", provider.as_str());
         audit::append(tx, &entry).await?;
         Ok(())

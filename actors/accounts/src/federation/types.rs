@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ground::audit::{Actor, Source};
-use ground::{Id, Micros, Secret};
+use ground::audit::Source;
+use ground::{Micros, Secret};
 use serde::Serialize;
 
+use crate::factors::By;
 use crate::sessions::TokenPair;
 
 /// Characters of a person's name at most.
@@ -29,8 +30,8 @@ pub struct Begin {
     pub issuer: String,
     /// Where to go afterwards: a path of this server.
     pub return_to: Option<String>,
-    /// The user whose account is to be linked; none to sign in or up.
-    pub link_to: Option<Id>,
+    /// Who wants their account linked, signed in lately; nobody to sign in or up.
+    pub link_to: Option<By>,
     /// From where the request came.
     pub source: Source,
 }
@@ -44,8 +45,6 @@ pub struct Begun {
     pub flow: Secret,
     /// For how long it may be ended.
     pub expires_in: Duration,
-    /// Whether people come back over https.
-    pub is_https: bool,
 }
 
 /// What came back from the issuer, and from who began.
@@ -114,17 +113,6 @@ pub struct IdentityInfo {
     pub created_at: Micros,
     /// When somebody last signed in with it.
     pub last_used_at: Option<Micros>,
-}
-
-/// Who asks, for their own identities.
-#[derive(Debug, Clone)]
-pub struct Own {
-    /// The user.
-    pub user: Id,
-    /// The user with the credential, as entries tell it.
-    pub actor: Actor,
-    /// From where the request came.
-    pub source: Source,
 }
 
 /// A name for a person: short, on one line; nothing when nothing is left.

@@ -1,26 +1,15 @@
 //! Who comes in and who does not: links, the second factor, the disabled, the last way in.
 
-use ground::audit::Actor;
 use ground::{Id, Secret};
 use kit::issuer::Person;
 use supervisor::Fault;
 
-use super::room::{NAME, RIGHT_CODE, Room, disable, source, user};
+use super::room::{NAME, RIGHT_CODE, Room, by, disable, user};
+use crate::factors::By;
 use crate::federation::config::Newcomers;
-use crate::federation::types::{Finish, Finished, Own};
+use crate::federation::types::{Finish, Finished};
 use crate::locked::lock;
 use crate::sessions::Method;
-
-fn own(user: Id) -> Own {
-    Own {
-        user,
-        actor: Actor::User {
-            id: user,
-            credential: None,
-        },
-        source: source(),
-    }
-}
 
 #[tokio::test]
 async fn who_is_there_already_links_and_then_signs_in() {
@@ -121,7 +110,7 @@ async fn the_last_way_in_is_not_taken_away() {
         room.go(None).await.expect("signed up");
         let newcomer = room.signed_in()[0];
         let unlink = async |user: Id| {
-            let done = room.desk.unlink(own(user), NAME.to_owned()).await;
+            let done = room.desk.unlink(by(user), NAME.to_owned()).await;
             done.map(|()| "done").unwrap_or_else(|error| error.code())
         };
         assert_eq!(unlink(newcomer).await, "accounts.last_way_in");
@@ -132,6 +121,15 @@ async fn the_last_way_in_is_not_taken_away() {
         room.issuer.log_in(Person::new("2", "x@example.org"));
         let ada = user(&db, "with-password@example.org").await;
         room.go(Some(ada)).await.expect("linked");
+        let stale = By {
+            signed_in_at: None,
+            ..by(ada)
+        };
+        let stale = room.desk.unlink(stale, NAME.to_owned()).await;
+        assert_eq!(
+            stale.expect_err("refused").code(),
+            "accounts.identity_not_fresh"
+        );
         assert_eq!(unlink(ada).await, "done");
         assert_eq!(unlink(ada).await, "accounts.identity_not_found");
         let last = room.entries().await.pop().expect("an entry");

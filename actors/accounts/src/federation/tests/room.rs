@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ground::audit::Source;
-use ground::{Db, Id, Secret, args};
+use ground::{Db, Id, Secret, args, clock};
 use kit::issuer::{CLIENT_ID, CLIENT_SECRET, Issuer, Person, REDIRECT_URI, Return};
 use supervisor::{Dependency, DependencyPolicy, Fault};
 
+use crate::factors::By;
 use crate::federation::config::{IssuerConfig, IssuerKind, Newcomers};
 use crate::federation::desk::Desk;
 use crate::federation::error::FederationError;
@@ -130,7 +131,7 @@ impl Room {
         let begun = self.desk.begin(Begin {
             issuer: NAME.to_owned(),
             return_to: Some("/there".to_owned()),
-            link_to,
+            link_to: link_to.map(by),
             source: source(),
         });
         begun.await.expect("an attempt")
@@ -199,6 +200,16 @@ pub(super) fn source() -> Source {
     Source {
         address: Some([127, 0, 0, 1].into()),
         ..Source::default()
+    }
+}
+
+/// A user who signed in just now.
+pub(super) fn by(user: Id) -> By {
+    By {
+        user,
+        credential: None,
+        signed_in_at: Some(clock::now()),
+        source: source(),
     }
 }
 
