@@ -6,7 +6,7 @@ mod adapters;
 
 use std::sync::Arc;
 
-use accounts::{Accounts, AccountsHandle};
+use accounts::{Accounts, AccountsHandle, Issuers};
 use audit::{Audit, AuditHandle};
 use ground::Db;
 use idempotency::{Idempotency, IdempotencyHandle};
@@ -74,12 +74,13 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     house.add::<Store>(address, settings.store.clone(), ports);
 
     let (address, accounts) = house.domain::<Accounts>();
-    house.add::<Accounts>(
-        address,
-        settings.accounts.clone(),
-        (accounts.ports(db.clone()))
-            .with_sealer(master_key::sealer(&settings.secrets, &options.data_dir)),
-    );
+    let issuers = Issuers::new(&settings.accounts.issuers, |path, tune| {
+        settings.dependencies.dependency(path, tune)
+    });
+    let sealer = master_key::sealer(&settings.secrets, &options.data_dir);
+    let ports = accounts.ports(db.clone()).with_sealer(sealer);
+    let ports = ports.with_issuers(issuers);
+    house.add::<Accounts>(address, settings.accounts.clone(), ports);
 
     let (address, audit) = house.domain::<Audit>();
     let (audit, ports) = audit.ports(db.clone());

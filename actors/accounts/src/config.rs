@@ -1,9 +1,11 @@
 //! The `[accounts]` section: who may register, how many tokens there may be, and for how long one is believed without asking the
 //! database.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::draft::{MAX_LIFETIME, MIN_LIFETIME};
+use crate::federation::{self, IssuerConfig};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -44,7 +46,10 @@ ground::section! {
         session_limit: Duration = DAY * 30, range Duration::from_mins(5)..=DAY * 365, reload subtree;
         /// How long one key signs access tokens, at most; each start of the daemon begins with a new one.
         signing_key_rotation: Duration = DAY * 30, range Duration::from_hours(1)..=DAY * 365, reload subtree;
+        /// Outside issuers by which people may sign in: OpenID Connect, Google, GitHub.
+        issuers: BTreeMap<String, IssuerConfig> = BTreeMap::new(), reload daemon;
     }
+    conflicts |config: &Config| federation::conflicts(&config.issuers);
 }
 
 fn check_lifetime(limit: &Duration) -> Result<(), String> {

@@ -6,6 +6,7 @@ use supervisor::Address;
 
 use crate::error::AccountsError;
 use crate::factors::Factors;
+use crate::federation::{Federation, Issuers};
 use crate::messages::ManagerMsg;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
@@ -30,7 +31,13 @@ impl AccountsHandle {
     /// What the domain behind this handle is to be started with.
     pub fn ports(&self, db: Db) -> Ports {
         let (sealer, shared) = (Sealer::default(), self.shared.clone());
-        Ports { db, sealer, shared }
+        let issuers = Issuers::default();
+        Ports {
+            db,
+            sealer,
+            shared,
+            issuers,
+        }
     }
 
     /// Second factors.
@@ -41,6 +48,11 @@ impl AccountsHandle {
     /// People: who they are, and how they come in.
     pub fn people(&self) -> People {
         People::new(self.shared.people.address.clone())
+    }
+
+    /// Outside issuers by which people sign in.
+    pub fn federation(&self) -> &Federation {
+        &self.shared.federation
     }
 
     /// The sessions of users.

@@ -34,14 +34,8 @@ mod desk;
 mod draft;
 mod error;
 mod factors;
+mod federation;
 mod handle;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "keys in JSON and all algorithms but EdDSA are for tokens of outside issuers"
-    )
-)]
 mod jose;
 mod known;
 mod locked;
@@ -68,6 +62,10 @@ pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
 pub use factors::{
     By, Enrolment, FRESH_FOR, FactorError, FactorOverview, Factors, RECOVERY_CODES, TotpState,
+};
+pub use federation::{
+    Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
+    IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Refused,
 };
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;

@@ -9,6 +9,7 @@ use supervisor::{
 
 use crate::config::Config;
 use crate::factors::{self, FactorsActor};
+use crate::federation::{self, FederationActor, Neighbours, OwnUsers};
 use crate::handle::AccountsHandle;
 use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
@@ -20,6 +21,7 @@ const MANAGER: &str = "manager";
 const SESSIONS: &str = "sessions";
 const PEOPLE: &str = "people";
 const FACTORS: &str = "factors";
+const FEDERATION: &str = "federation";
 
 /// Access tokens: who may come in.
 #[derive(Debug)]
@@ -32,7 +34,7 @@ impl Domain for Accounts {
         priority: Priority::P0,
         needs: &[Need::hard("store")],
         impact: Impact {
-            degraded: "tokens are checked more slowly than usual",
+            degraded: "tokens are checked more slowly than usual, or nobody can sign in by one of the outside issuers",
             critical: "nobody can sign in, no token can be created or revoked, and tokens not used recently are refused",
             offline: "nobody can sign in, no token can be created or revoked, and over the network only tokens and sessions used recently are let in",
         },
@@ -81,16 +83,17 @@ impl Domain for Accounts {
         let policy = Policy::default();
         let sessions = ChildSpec::actor::<SessionsActor>(SESSIONS, address, seed.clone(), policy);
         let people = people(&seed);
+        let mut issuers = seed.ports.issuers.nodes();
+        issuers.push(federation(&seed));
         let manager = ChildSpec::actor::<ManagerActor>(
             MANAGER,
             cx.address().clone(),
             seed,
             Policy::default(),
         );
-        Ok(Started::new(
-            Strategy::OneForOne,
-            vec![manager, sessions, factors, people],
-        ))
+        let mut children = vec![manager, sessions, factors, people];
+        children.extend(issuers);
+        Ok(Started::new(Strategy::OneForOne, children))
     }
 }
 
@@ -104,4 +107,25 @@ fn people(seed: &Seed) -> ChildSpec {
     let desk = people::Desk::new(db, shared, seed.config.clone(), sessions, factors);
     let policy = Policy::default().bears(Level::Critical);
     ChildSpec::actor::<PeopleActor>(PEOPLE, address, Arc::new(desk), policy)
+}
+
+/// Who asks the outside issuers. Without it every other way in goes on.
+fn federation(seed: &Seed) -> ChildSpec {
+    let shared = &seed.ports.shared;
+    let seed = federation::Seed {
+        db: seed.ports.db.clone(),
+        issuers: seed.ports.issuers.clone(),
+        neighbours: Neighbours {
+            users: Arc::new(OwnUsers),
+            factors: Arc::new(shared.factors.clone()),
+            sessions: Arc::new(shared.sessions.clone()),
+        },
+    };
+    let policy = Policy::default().bears(Level::Degraded);
+    ChildSpec::actor::<FederationActor>(
+        FEDERATION,
+        shared.federation.address().clone(),
+        seed,
+        policy,
+    )
 }

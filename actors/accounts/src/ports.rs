@@ -6,6 +6,7 @@ use std::time::Duration;
 use ground::{Db, Sealer};
 
 use crate::factors::Factors;
+use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
 use crate::people;
 use crate::revocations::Revocations;
@@ -17,9 +18,17 @@ pub struct Ports {
     pub(crate) db: Db,
     pub(crate) sealer: Sealer,
     pub(crate) shared: Shared,
+    pub(crate) issuers: Issuers,
 }
 
 impl Ports {
+    /// With these outside issuers. Without them there are none.
+    #[must_use]
+    pub fn with_issuers(mut self, issuers: Issuers) -> Self {
+        self.issuers = issuers;
+        self
+    }
+
     /// Sets what seals the secrets that are kept. Without it, what needs it is refused.
     #[must_use]
     pub fn with_sealer(mut self, sealer: Sealer) -> Self {
@@ -38,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) factors: Factors,
     pub(crate) people: people::Shared,
+    pub(crate) federation: Federation,
     pub(crate) sessions: Sessions,
 }
 
@@ -54,6 +64,7 @@ impl Shared {
             known: Arc::new(Known::new(limits)),
             factors: Factors::vacant("/accounts/factors"),
             people: people::Shared::new(),
+            federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),
             sessions: Sessions::new(revocations),
         }

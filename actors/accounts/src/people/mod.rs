@@ -56,8 +56,10 @@ pub use types::{
 
 pub(crate) use actor::PeopleActor;
 pub(crate) use desk::Desk;
+pub(crate) use email::check as check_email;
 pub(crate) use messages::PeopleMsg;
-pub(crate) use store::standing;
+pub(crate) use ports::{Refused, SecondFactor};
+pub(crate) use store::{add, standing};
 
 /// Requests that the actor admits: those that wait for a hash among them.
 const MAILBOX: u32 = 256;
