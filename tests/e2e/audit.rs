@@ -6,7 +6,7 @@ use http::Method;
 use kit::{Client, Daemon, PATIENCE, SharedDatabase, Signal, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-use crate::support::{daemon, daemon_on, open, shell, url_of};
+use crate::support::{daemon, daemon_on, id_of, open, shell, url_of};
 
 on_both_databases![
     what_people_did_is_on_record_and_proven,
@@ -38,112 +38,119 @@ async fn verified(client: &Client) -> Value {
 async fn what_people_did_is_on_record_and_proven(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
     let local = daemon.local();
-    let token = daemon.new_token("laptop").await;
-    let user = daemon.with_token(&token);
-    let request = user.request(Method::POST, "/api/v1/supervisor/ptys/manager/restart");
-    let request = request.header("x-request-id", "story-1");
-    request
-        .header("user-agent", "tester\t1")
-        .send()
-        .await
-        .expect(202);
-    let refused = user
-        .post("/api/v1/supervisor/nothing/restart", &json!({}))
-        .await;
-    refused.problem(404);
-    let drill = user.post("/api/v1/drills/panic-actor", &json!({})).await;
-    drill.problem(403);
-    let made = user
-        .post("/api/v1/tokens", &json!({ "name": "second" }))
-        .await
-        .expect(201);
-    let id = made.json()["id"].as_str().expect("an id").to_owned();
-    user.delete(&format!("/api/v1/tokens/{id}"))
-        .await
-        .expect(204);
-    user.delete(&format!("/api/v1/tokens/{id}"))
-        .await
-        .expect(204);
-
-    assert_eq!(
-        actions(&local, "").await,
-        [
-            "token.revoke",
-            "token.create",
-            "drill.run",
-            "node.restart",
-            "node.restart",
-            "token.create"
-        ]
-    );
+    let id = story(&daemon).await;
     let all = entries(&local, "").await;
-    let restart = &all[4];
-    assert_eq!(restart["object"], "/ptys/manager");
-    assert_eq!(restart["outcome"], "done");
-    assert_eq!(restart["actor"]["kind"], "token");
-    assert_eq!(restart["request_id"], "story-1");
-    assert_eq!(restart["address"], "127.0.0.1");
-    assert!(
-        !restart["user_agent"].as_str().expect("text").contains('\t'),
-        "{restart}"
-    );
-    assert_eq!(all[3]["outcome"], "refused");
-    assert_eq!(all[2]["detail"]["code"], "drills.disabled");
-    assert_eq!(
-        (&all[1]["object"], &all[0]["object"]),
-        (&json!(id), &json!(id))
-    );
-    assert_eq!(all[5]["actor"]["kind"], "local");
-    let text = serde_json::to_string(&all).expect("JSON");
-    assert!(!text.contains("mst_"), "no secret is on record");
-
-    assert_eq!(
-        actions(&local, "action=token.&limit=2").await,
-        ["token.revoke", "token.create"]
-    );
-    assert_eq!(
-        actions(&local, "outcome=refused").await,
-        ["drill.run", "node.restart"]
-    );
-    assert_eq!(actions(&local, &format!("object={id}")).await.len(), 2);
-    assert!(
-        actions(&local, "until=2020-01-01T00:00:00Z")
-            .await
-            .is_empty()
-    );
-    let wrong = local
-        .get("/api/v1/audit?since=yesterday&cursor=x&outcome=maybe")
-        .await;
-    wrong.problem(422);
+    told_as_it_was(&all, &id);
+    found_by_what_is_asked_for(&local, &id).await;
 
     let found = verified(&local).await;
     assert_eq!((&found["ok"], &found["checked"]), (&json!(true), &json!(6)));
     let exported = local.get("/api/v1/audit/export").await.expect(200);
-    assert_eq!(
-        exported.header("content-type"),
-        Some("application/x-ndjson")
-    );
-    let lines: Vec<Value> = exported
-        .text()
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a document a line"))
-        .collect();
-    let mut oldest_first = all.clone();
-    oldest_first.reverse();
-    assert_eq!(lines, oldest_first);
-    command_line(&daemon, &lines).await;
+    let kind = exported.header("content-type");
+    assert_eq!(kind, Some("application/x-ndjson"));
+    let text = exported.text();
+    let lines = text.lines().map(serde_json::from_str);
+    let lines: Result<Vec<Value>, _> = lines.collect();
+    let mut newest_first = lines.expect("a document a line");
+    newest_first.reverse();
+    assert_eq!(newest_first, all);
+    command_line(&daemon).await;
     daemon.stop().await;
 }
 
+/// Six things that go on record, and one that changes nothing. Gives the id of the second token.
+async fn story(daemon: &Daemon) -> String {
+    let user = daemon.with_token(&daemon.new_token("laptop").await);
+    let request = user.request(Method::POST, "/api/v1/supervisor/ptys/manager/restart");
+    let request = request.header("x-request-id", "story-1");
+    let request = request.header("user-agent", "tester\t1");
+    request.send().await.expect(202);
+    let nothing = "/api/v1/supervisor/nothing/restart";
+    user.post(nothing, &json!({})).await.problem(404);
+    let drill = "/api/v1/drills/panic-actor";
+    user.post(drill, &json!({})).await.problem(403);
+    let second = json!({ "name": "second" });
+    let made = user.post("/api/v1/tokens", &second).await.expect(201);
+    let id = id_of(&made.json());
+    for _ in 0..2 {
+        let revoked = user.delete(&format!("/api/v1/tokens/{id}")).await;
+        revoked.expect(204);
+    }
+    id
+}
+
+fn told_as_it_was(all: &[Value], id: &str) {
+    let [revoked, made, drill, refused, restart, first] = all else {
+        panic!("six entries, not {all:#?}");
+    };
+    for (entry, action, object, outcome, kind) in [
+        (first, "token.create", None, "done", "local"),
+        (
+            restart,
+            "node.restart",
+            Some("/ptys/manager"),
+            "done",
+            "token",
+        ),
+        (
+            refused,
+            "node.restart",
+            Some("/nothing"),
+            "refused",
+            "token",
+        ),
+        (drill, "drill.run", Some("panic-actor"), "refused", "token"),
+        (made, "token.create", Some(id), "done", "token"),
+        (revoked, "token.revoke", Some(id), "done", "token"),
+    ] {
+        let told = (&entry["action"], &entry["outcome"], &entry["actor"]["kind"]);
+        assert_eq!(
+            told,
+            (&json!(action), &json!(outcome), &json!(kind)),
+            "{entry}"
+        );
+        assert!(
+            object.is_none_or(|object| entry["object"] == object),
+            "{entry}"
+        );
+    }
+    assert_eq!(restart["request_id"], "story-1");
+    assert_eq!(restart["address"], "127.0.0.1");
+    let agent = restart["user_agent"].as_str().expect("text");
+    assert!(!agent.contains('\t'), "{restart}");
+    assert_eq!(drill["detail"]["code"], "drills.disabled");
+    let text = serde_json::to_string(all).expect("JSON");
+    assert!(!text.contains("mst_"), "no secret is on record");
+}
+
+async fn found_by_what_is_asked_for(client: &Client, id: &str) {
+    for (query, wanted) in [
+        (
+            "action=token.&limit=2",
+            vec!["token.revoke", "token.create"],
+        ),
+        ("outcome=refused", vec!["drill.run", "node.restart"]),
+        (
+            &format!("object={id}"),
+            vec!["token.revoke", "token.create"],
+        ),
+        ("until=2020-01-01T00:00:00Z", vec![]),
+    ] {
+        assert_eq!(actions(client, query).await, wanted, "{query}");
+    }
+    let wrong = "/api/v1/audit?since=yesterday&cursor=x&limit=0";
+    client.get(wrong).await.problem(422);
+}
+
 /// The same by the command line.
-async fn command_line(daemon: &Daemon, lines: &[Value]) {
+async fn command_line(daemon: &Daemon) {
     let listed = daemon
         .cli(&["audit", "list", "--action", "node.", "--since", "1h"])
         .await
         .expect(0);
     assert!(listed.stdout.contains("/ptys/manager"), "{}", listed.stdout);
     let exported = daemon.cli(&["audit", "export"]).await.expect(0);
-    assert_eq!(exported.stdout.lines().count(), lines.len());
+    assert_eq!(exported.stdout.lines().count(), 6);
     let found = daemon.cli(&["audit", "verify"]).await.expect(0);
     assert!(
         found.stdout.contains("the record holds: 6 entries"),

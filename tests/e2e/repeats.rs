@@ -79,8 +79,8 @@ async fn a_key_outlives_a_killed_daemon(database: SharedDatabase) {
     let token = post(&local, "/api/v1/tokens", "story-2", &wanted)
         .await
         .expect(201);
-    let refused = json!({ "cols": 0, "rows": 24 });
-    post(&local, "/api/v1/terminals", "story-3", &refused)
+    let wrong = json!({ "cols": 0, "rows": 24 });
+    post(&local, "/api/v1/terminals", "story-3", &wrong)
         .await
         .problem(422);
     let home = first.kill9().await;

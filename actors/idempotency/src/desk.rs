@@ -33,7 +33,7 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(config: Config, ports: Ports) -> Self {
+    pub(crate) fn new(config: &Config, ports: Ports) -> Self {
         Self {
             db: ports.db,
             max_keys: config.max_keys.into(),

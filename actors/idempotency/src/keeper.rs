@@ -44,7 +44,7 @@ impl Worker for KeeperActor {
     async fn start(seed: Seed, cx: &Context<KeeperMsg>) -> Result<Self, StartError> {
         cx.after(Duration::ZERO, KeeperMsg::Tick);
         Ok(Self {
-            desk: Arc::new(Desk::new(seed.config, seed.ports)),
+            desk: Arc::new(Desk::new(&seed.config, seed.ports)),
             places: Arc::new(Semaphore::new(PLACES)),
             turn: Arc::new(Semaphore::new(1)),
         })

@@ -12,6 +12,7 @@ use supervisor::{Action, Fault};
 use tokio::task::JoinSet;
 
 use self::house::{House, Pulled, eventually};
+use crate::store::Found;
 use crate::*;
 
 const BODY: [u8; 32] = [1; 32];
@@ -160,7 +161,6 @@ async fn keys_are_bounded_in_number_and_time() {
             let found = crate::store::claim(&db, claim, key(name), BODY, at, is_full).await;
             (claim, found.expect("written"))
         };
-        use crate::store::Found;
         // As many as may be, none of them done: nothing makes room.
         let (first, found) = claim("0", now, false).await;
         assert_eq!(found, Found::Free);

@@ -229,9 +229,9 @@ impl Client {
     ) -> Result<(), Failure> {
         let open = self.send(Method::GET, target, None, accept, None);
         let opened = timeout(self.answer_limit, open).await;
-        let silent = || NoAnswer::Trouble(Trouble::Silent(self.answer_limit));
+        let silent = |limit| self.failure(NoAnswer::Trouble(Trouble::Silent(limit)));
         let (mut response, _connection) = opened
-            .unwrap_or_else(|_late| Err(silent()))
+            .map_err(|_late| silent(self.answer_limit))?
             .map_err(|error| self.failure(error))?;
         let (status, retry_after_s) = (response.status(), retry_after(&response));
         if !status.is_success() {
@@ -242,7 +242,7 @@ impl Client {
         }
         while let Some(frame) = timeout(STREAM_SILENCE, response.body_mut().frame())
             .await
-            .map_err(|_late| self.failure(silent()))?
+            .map_err(|_late| silent(STREAM_SILENCE))?
         {
             let frame = frame.map_err(|error| self.failure(broken(&error)))?;
             if let Ok(bytes) = frame.into_data() {
