@@ -8,11 +8,14 @@ use std::fmt;
 use accounts::{Identity, Role, Scope};
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
+use ground::Id;
+use ground::audit::{Actor, Source};
 use http::request::Parts;
 use http::{HeaderMap, header};
 
 use super::codes;
-use super::listen::Peer;
+use super::layers::RequestId;
+use super::listen::{Connection, Peer};
 use super::problem::{BEARER, Problem};
 use super::routes::Needs;
 
@@ -29,6 +32,36 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// Which user it is; none for the local operator and for tokens of theirs.
+    pub fn user(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => identity.user(),
+        }
+    }
+
+    /// What the caller may do at most.
+    pub fn role(&self) -> Role {
+        match self {
+            Self::Local { .. } => Role::Owner,
+            Self::Token(identity) => identity.role,
+        }
+    }
+
+    /// The caller as the audit tells it. A token of the local operator acts for the daemon's own user.
+    pub fn actor(&self) -> Actor {
+        match (self, self.user()) {
+            (Self::Local { uid }, _) => Actor::Local { uid: *uid },
+            (Self::Token(identity), Some(id)) => Actor::User {
+                id,
+                credential: Some(identity.token_id),
+            },
+            (Self::Token(_), None) => Actor::Local {
+                uid: rustix::process::getuid().as_raw(),
+            },
+        }
+    }
+
     /// Whether the caller may do what needs this.
     ///
     /// # Errors
@@ -52,6 +85,8 @@ impl Caller {
             Needs::Everything if identity.scopes.is_unlimited() && identity.role <= Role::Admin => {
                 return Ok(());
             }
+            Needs::Unlimited if identity.scopes.is_unlimited() => return Ok(()),
+            Needs::Unlimited => "a token that is not limited to scopes".to_owned(),
             Needs::Everything => "a token of the owner that is not limited to scopes".to_owned(),
         };
         Err(Problem::new(
@@ -85,6 +120,33 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| Problem::internal("a handler asked for the caller of an open route"))
+    }
+}
+
+/// From where a request came, for the audit. An extractor.
+#[derive(Debug, Clone)]
+pub(crate) struct CameFrom(pub(crate) Source);
+
+impl<S: Send + Sync> FromRequestParts<S> for CameFrom {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let agent = parts.headers.get(header::USER_AGENT);
+        let agent = agent.and_then(|agent| agent.to_str().ok());
+        let request_id = parts.extensions.get::<RequestId>();
+        Ok(Self(Source {
+            address: address_of(parts),
+            user_agent: agent.map(str::to_owned),
+            request_id: request_id.map(|id| id.0.to_string()),
+        }))
+    }
+}
+
+/// The address at the other end of the connection; none over the local socket.
+fn address_of(parts: &Parts) -> Option<std::net::IpAddr> {
+    match parts.extensions.get::<Connection>()?.peer {
+        Peer::Local { .. } => None,
+        Peer::Tcp(address) => Some(address.ip().to_canonical()),
     }
 }
 
@@ -134,8 +196,6 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use ground::Id;
-
     use super::*;
     use crate::http::routes::TABLE;
 

@@ -59,6 +59,8 @@ codes! {
         "The request breaks HTTP's own rules, such as a path that is not UTF-8.");
     BAD_KEY = ("http.bad_idempotency_key", 400, "Bad Idempotency-Key",
         "The Idempotency-Key header is repeated, empty, too long or not visible ASCII.");
+    BAD_IF_MATCH = ("http.bad_if_match", 400, "Bad If-Match",
+        "The If-Match header is repeated or no `ETag` of this server; send the one of what you looked at, or `*`.");
     BAD_UPGRADE = ("http.bad_upgrade", 400, "Bad WebSocket handshake",
         "This route speaks WebSocket (RFC 6455, HTTP/1.1, version 13); connect with a WebSocket client.");
     UNKNOWN_SUB_PROTOCOL = ("http.unknown_sub_protocol", 400, "Unknown WebSocket sub-protocol",
@@ -93,6 +95,8 @@ codes! {
         "The Idempotency-Key was used with another body; a new request needs a new key.");
     UPGRADE_REQUIRED = ("http.upgrade_required", 426, "WebSocket needed",
         "This route speaks WebSocket only; connect with a WebSocket client.");
+    IF_MATCH_REQUIRED = ("http.if_match_required", 428, "If-Match needed",
+        "A change has to name the version that it is about; send the `ETag` of what you looked at as `If-Match`, or `*`.");
     INTERNAL = ("http.internal", 500, "Internal error",
         "A fault of the server; the log has it under the request id.");
     OVERLOADED = ("http.overloaded", 503, "Overloaded",
@@ -296,15 +300,33 @@ mod tests {
             "supervisor/src/system.rs",
             "edges/src/drills/error.rs",
         ];
-        let actors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../actors");
-        let domains = std::fs::read_dir(actors).expect("the domains").flatten();
-        domains
-            .map(|domain| domain.file_name().to_string_lossy().into_owned())
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut found = Vec::new();
+        errors_below(&root.join("actors"), &mut found);
+        let found = found.into_iter().filter_map(|path| {
+            let path = path.strip_prefix(&root).ok()?.to_str()?.to_owned();
             // Their errors reach operators through the tree, never a client.
-            .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
-            .map(|domain| format!("actors/{domain}/src/error.rs"))
-            .chain(others.map(str::to_owned))
-            .collect()
+            let is_inner = ["actors/ground/", "actors/store/"]
+                .iter()
+                .any(|inner| path.starts_with(inner));
+            (!is_inner).then_some(path)
+        });
+        found.chain(others.map(str::to_owned)).collect()
+    }
+
+    /// The files of errors in a folder and those in it.
+    fn errors_below(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+        let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+        for path in entries.map(|entry| entry.path()) {
+            if path.is_dir() {
+                errors_below(&path, found);
+            } else if path
+                .file_name()
+                .is_some_and(|name| name.to_string_lossy().ends_with("error.rs"))
+            {
+                found.push(path);
+            }
+        }
     }
 
     fn is_code(text: &str) -> bool {

@@ -130,9 +130,13 @@ fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
                 format!("a token without scopes, or with {}", words.join(" or ")),
             )
         }
+        Needs::Unlimited => (
+            json!([{ "token": [] }]),
+            "a token without scopes, of any role".to_owned(),
+        ),
         Needs::Everything => (
             json!([{ "token": [] }]),
-            "a token without scopes".to_owned(),
+            "a token without scopes, of an administrator or owner".to_owned(),
         ),
     };
     operation.insert("security".to_owned(), security);
@@ -294,6 +298,10 @@ const TAGS: &[(&str, &str)] = &[
     (
         "drills",
         "Real faults on purpose, where configuration allows them.",
+    ),
+    (
+        "people",
+        "Who may come in: the first owner, signing in, oneself, and looking after others.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
     ("about", "This description of the API."),
