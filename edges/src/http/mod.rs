@@ -9,13 +9,14 @@
 //!   `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
+//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `auth` (sessions), `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
 //! [`Server::start`]; at the end [`Server::refuse`] and [`Server::drain`].
 
 mod attach;
+mod auth;
 pub mod caller;
 pub mod codes;
 mod concern;
@@ -50,6 +51,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
     events::CONCERN,
     terminals::CONCERN,
     tokens::CONCERN,
+    auth::CONCERN,
 ];
 
 use concern::Concern;

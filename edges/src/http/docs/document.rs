@@ -296,6 +296,10 @@ const TAGS: &[(&str, &str)] = &[
         "Real faults on purpose, where configuration allows them.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
+    (
+        "sessions",
+        "Sign-ins that last: the next tokens, leaving, what is signed in where.",
+    ),
     ("about", "This description of the API."),
 ];
 

@@ -19,6 +19,8 @@ use axum::middleware::from_fn_with_state;
 
 use super::state::AppState;
 
+pub(super) use observe::RequestId;
+
 /// Puts all layers around a router.
 pub(crate) fn around(router: Router<AppState>, state: &AppState) -> Router<AppState> {
     // The last one added is the outermost.

@@ -1,0 +1,15 @@
+//! Signing in and staying signed in: what is common to the routes of sessions, and the routes themselves.
+//!
+//! # Layout
+//! - `sessions`: the next pair of tokens, leaving, the list, the public keys. `ws_ticket`: the way in for WebSockets of browsers.
+//! - `cookies`: tokens in cookies, read and set. `delivery`: how a client gets its tokens. `tickets`: the memory of tickets.
+
+pub(crate) mod cookies;
+pub(crate) mod delivery;
+mod sessions;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tickets;
+mod ws_ticket;
+
+pub(super) use sessions::CONCERN;
