@@ -166,8 +166,15 @@ impl Wired {
         }
     }
 
-    /// Tells a new user how to get in, as long as nobody has a token.
+    /// Tells a new user how to get in: a setup token as long as there is no owner, and a hint as long as nobody has a token.
     pub(crate) async fn greet(&self) {
+        match self.accounts.people().prepare_setup().await {
+            Ok(Some(token)) => crate::cli::hint(&format!("setup token: {}", token.expose())),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no setup token was made; the next start makes one, and `mainstay user add` needs none")
+            }
+        }
         if let Ok(false) = self.accounts.has_tokens().await {
             crate::cli::hint(
                 "nobody can sign in over the network yet: `mainstay token create` makes a token",

@@ -117,6 +117,16 @@ impl Client {
             .map_err(|error| self.failure(error))
     }
 
+    /// Changes what is at `target`, whichever version it is.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn patch(&self, target: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::PATCH, target, Some(body))
+            .await
+            .map_err(|error| self.failure(error))
+    }
+
     /// Deletes what is at `target`.
     ///
     /// # Errors
@@ -285,7 +295,7 @@ impl Client {
             let _told_elsewhere = connection.await;
         });
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(target)
             .header(header::HOST, "localhost")
             .header(header::ACCEPT, accept)
@@ -295,6 +305,10 @@ impl Client {
             );
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
+        }
+        if method == Method::PATCH {
+            // Who types a command means the thing, not a version of it.
+            request = request.header(header::IF_MATCH, "*");
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

@@ -11,7 +11,7 @@
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   and `lasting` (`Idempotency-Key`).
 //! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `audit`, `auth`
-//!   (second factors), `drills`, `docs`.
+//!   (coming in, sessions, second factors), `users`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -51,6 +51,7 @@ mod terminals;
 mod tests;
 mod tokens;
 mod trail;
+mod users;
 mod waits;
 
 /// The concerns of the edge. A new domain is one line here.
@@ -62,6 +63,9 @@ pub(crate) static CONCERNS: &[Concern] = &[
     tokens::CONCERN,
     auth::factors::CONCERN,
     audit::CONCERN,
+    auth::PEOPLE,
+    users::CONCERN,
+    auth::CONCERN,
 ];
 
 use concern::Concern;

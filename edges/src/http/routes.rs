@@ -17,7 +17,9 @@ pub enum Needs {
     SignedIn,
     /// Any one of these scopes.
     OneOf(&'static [Scope]),
-    /// All of the owner's rights: a token without scopes, or the local operator.
+    /// No limit to scopes, whatever the role: for what people do with what is their own.
+    Unlimited,
+    /// All of the owner's rights: a token without scopes of an administrator, or the local operator.
     Everything,
 }
 

@@ -26,6 +26,18 @@ impl<S: Send + Sync> FromRequestParts<S> for Asker {
     }
 }
 
+/// From where a request comes, where nobody need be signed in. An extractor.
+#[derive(Debug, Clone)]
+pub(crate) struct CameFrom(pub(crate) Source);
+
+impl<S: Send + Sync> FromRequestParts<S> for CameFrom {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        Ok(Self(source_of(parts)))
+    }
+}
+
 /// From where a request comes.
 pub(crate) fn source_of(parts: &Parts) -> Source {
     let agent = parts.headers.get(header::USER_AGENT);

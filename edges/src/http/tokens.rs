@@ -27,8 +27,8 @@ pub(super) const CONCERN: Concern = Concern {
     routes,
     table: &[
         route(Method::GET, "/api/v1/tokens", READ),
-        creating_secret("/api/v1/tokens", Needs::Everything),
-        route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
+        creating_secret("/api/v1/tokens", Needs::Unlimited),
+        route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Unlimited),
     ],
     codes: &[
         (
@@ -127,6 +127,9 @@ pub struct NewTokenBody {
     /// After how many seconds it stops working, at most ten years; never when left out.
     #[schema(minimum = 1, maximum = 315_360_000)]
     expires_in_s: Option<u64>,
+    /// Whose it is to be: one's own id, as when it is left out. Only the local operator makes tokens for others.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    owner: Option<Id>,
 }
 
 impl From<NewTokenBody> for NewToken {
@@ -148,7 +151,7 @@ impl From<NewTokenBody> for NewToken {
             name: body.name,
             scopes,
             expires_in: body.expires_in_s.map(Duration::from_secs),
-            owner: None,
+            owner: body.owner,
         }
     }
 }
@@ -186,10 +189,10 @@ pub(crate) struct TokenSchema {
     name: String,
     /// What it is limited to; empty means all of the owner's rights.
     scopes: Vec<String>,
-    /// Whose it is; null means the local operator's.
+    /// Whose it is, a user's id; null means the local operator's.
     #[schema(required)]
     owner: Option<String>,
-    /// What its bearer may do at most: `owner`, `admin`, `member` or `viewer`.
+    /// What its bearer may do at most, and never more than its owner may at present: `owner`, `admin`, `member` or `viewer`.
     role: String,
     /// When it was made.
     #[schema(format = DateTime)]
@@ -239,15 +242,15 @@ impl From<(TokenInfo, Secret)> for CreatedToken {
 
 /// List the tokens
 ///
-/// Never the tokens themselves.
+/// One's own; the local operator sees those of all. Never the tokens themselves.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(PageQuery), responses((status = 200, body = TokenPage)))]
 pub(crate) async fn list(
     State(edge): State<AppState>,
     caller: Caller,
     Query(asked): Query<PageQuery>,
 ) -> Result<Answer<Page<TokenInfo>>, Problem> {
-    let (page, owner) = (asked.page()?, caller.user());
-    Ok(Answer(edge.handles.accounts.list(page, owner).await?))
+    let accounts = &edge.handles.accounts;
+    Ok(Answer(accounts.list(asked.page()?, caller.user()).await?))
 }
 
 /// Make a token
@@ -265,11 +268,7 @@ pub(crate) async fn create(
     Asker(by): Asker,
     Json(body): Json<NewTokenBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<CreatedToken>), Problem> {
-    let owner = caller.user();
-    let new = NewToken {
-        owner,
-        ..body.into()
-    };
+    let new = NewToken::from(body).asked_for_by(caller.user())?;
     let made = edge.handles.accounts.create(new, by).await?;
     let location = format!("/api/v1/tokens/{}", made.0.id);
     Ok((

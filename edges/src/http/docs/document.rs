@@ -162,9 +162,13 @@ fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
                 format!("a token without scopes, or with {}", words.join(" or ")),
             )
         }
+        Needs::Unlimited => (
+            json!([{ "token": [] }]),
+            "a token without scopes, of any role".to_owned(),
+        ),
         Needs::Everything => (
             json!([{ "token": [] }]),
-            "a token without scopes".to_owned(),
+            "a token without scopes, of an administrator or owner".to_owned(),
         ),
     };
     operation.insert("security".to_owned(), security);
@@ -328,11 +332,19 @@ const TAGS: &[(&str, &str)] = &[
         "Real faults on purpose, where configuration allows them.",
     ),
     (
+        "people",
+        "Who may come in: the first owner, signing in, oneself, and looking after others.",
+    ),
+    (
         "audit",
         "The record of what people did: read it, prove it, take it elsewhere.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
     ("auth", "The own account: second factors."),
+    (
+        "sessions",
+        "Sign-ins that last: the next tokens, leaving, what is signed in where.",
+    ),
     ("about", "This description of the API."),
 ];
 

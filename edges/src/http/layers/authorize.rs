@@ -8,7 +8,7 @@ use http::request::Parts;
 use tracing::Span;
 
 use super::limit::spend;
-use crate::http::caller::{Caller, identify};
+use crate::http::caller::{Caller, Doors, identify};
 use crate::http::codes;
 use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
@@ -52,7 +52,12 @@ async fn admitted(
         return Ok(None);
     }
     let peer = peer_of(request)?;
-    let caller = identify(&peer, &request.headers, &*edge.gate).await;
+    let doors = Doors {
+        gate: &*edge.gate,
+        tickets: &edge.tickets,
+        jar: edge.jar(),
+    };
+    let caller = identify(&peer, request, &doors).await;
     let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;
     let route = request.extensions.get::<RouteId>().map(|id| id.route());
     *standing = spend(edge, route, &caller);

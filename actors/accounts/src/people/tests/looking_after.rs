@@ -100,7 +100,7 @@ async fn somebody_is_read_as_they_were_made() {
         assert!(kept.0.starts_with("$argon2id$") && !kept.0.contains("quartz"));
         let all = room
             .desk
-            .list(PageRequest::default())
+            .list(PageRequest::default(), None)
             .await
             .expect("readable");
         assert_eq!(all.items, [made]);
