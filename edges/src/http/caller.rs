@@ -46,7 +46,11 @@ impl Caller {
     pub fn user(&self) -> Option<Id> {
         match self {
             Self::Local { .. } => None,
-            Self::Token(identity) => identity.user(),
+            // An owner that is no id owns nothing here, which is not the same as being the local operator.
+            Self::Token(identity) => {
+                identity.owner.as_ref()?;
+                Some(identity.user().unwrap_or_else(Id::generate))
+            }
             Self::Session(identity) => Some(identity.user),
         }
     }

@@ -13,12 +13,12 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::caller::Caller;
-use crate::http::source::CameFrom;
 use crate::http::codes;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, READ, route};
+use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
 /// This concern: routes, what a caller needs for each, and what the errors mean.

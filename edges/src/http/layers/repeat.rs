@@ -44,7 +44,11 @@ fn key_of(request: &Request) -> Result<Option<RepeatKey>, Problem> {
     };
     let key = header(request.headers())?;
     Ok(key.map(|key| RepeatKey {
-        caller: caller.to_string(),
+        // A key outlives the session in which it was first sent.
+        caller: match caller.user() {
+            Some(user) => format!("user:{user}"),
+            None => caller.to_string(),
+        },
         route: *route,
         path: request.uri().path().to_owned(),
         key,
