@@ -7,7 +7,7 @@
 //!
 //! * `first_light` is the whole story of a newcomer in one test.
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
-//! * `http_input`, `repeats`, `access`, `overload` are what clients do to it; `people` is who they are.
+//! * `http_input`, `repeats`, `access`, `sessions`, `overload` are what clients do to it; `people` is who they are.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it.
 
@@ -25,6 +25,7 @@ mod people;
 mod process;
 mod repeats;
 mod service;
+mod sessions;
 mod supervision;
 mod support;
 mod terminal_frames;

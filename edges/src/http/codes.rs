@@ -67,6 +67,12 @@ codes! {
         "The client offered no sub-protocol that this route speaks; the detail names it.");
     MISSING_TOKEN = ("http.missing_token", 401, "Not signed in",
         "Over TCP every route but /health* and /info needs `Authorization: Bearer mst_…`; make a token with `mainstay token create`.");
+    BAD_TICKET = ("http.bad_ticket", 401, "Bad ticket",
+        "The ticket was used before, is older than 30 seconds, or is for another path or origin; get another one with POST /api/v1/ws-ticket.");
+    COOKIE_NEEDS_ORIGIN = ("http.cookie_needs_origin", 403, "Origin missing",
+        "A request that changes something was sent with a cookie and does not say which page sent it; send `Origin`, or use `Authorization`.");
+    NOT_FRESH = ("accounts.not_fresh", 403, "Sign in again",
+        "This needs a recent sign-in; sign in again and repeat it.");
     FOREIGN_ORIGIN = ("http.foreign_origin", 403, "Foreign origin",
         "A browser page of another origin asked; add the origin to `http.allowed_origins` if it is yours.");
     MISSING_SCOPE = ("http.missing_scope", 403, "Scope missing",
@@ -83,6 +89,10 @@ codes! {
         "The Accept header excludes every form that this route can answer in; the detail names them.");
     BODY_TIMEOUT = ("http.body_timeout", 408, "Body too slow",
         "The body did not arrive within the request's deadline.");
+    NO_SESSION = ("accounts.no_session", 409, "No session",
+        "The request was made with a token or over the local socket, so there is no session that it could mean.");
+    NO_USER = ("accounts.no_user", 409, "No user",
+        "The request was made by the local operator or with a token of theirs, and means something that belongs to a user; sign in.");
     BODY_TOO_LARGE = ("http.body_too_large", 413, "Body too large",
         "The body is larger than the limit; the detail names it.");
     UNSUPPORTED_MEDIA_TYPE = ("http.unsupported_media_type", 415, "Unsupported media type",
@@ -300,33 +310,35 @@ mod tests {
             "supervisor/src/system.rs",
             "edges/src/drills/error.rs",
         ];
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut found = Vec::new();
-        errors_below(&root.join("actors"), &mut found);
-        let found = found.into_iter().filter_map(|path| {
-            let path = path.strip_prefix(&root).ok()?.to_str()?.to_owned();
+        let actors = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../actors");
+        let domains = std::fs::read_dir(actors).expect("the domains").flatten();
+        domains
+            .map(|domain| domain.file_name().to_string_lossy().into_owned())
             // Their errors reach operators through the tree, never a client.
-            let is_inner = ["actors/ground/", "actors/store/"]
-                .iter()
-                .any(|inner| path.starts_with(inner));
-            (!is_inner).then_some(path)
-        });
-        found.chain(others.map(str::to_owned)).collect()
+            .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
+            .flat_map(|domain| errors_below(&format!("actors/{domain}/src")))
+            .chain(others.map(str::to_owned))
+            .collect()
     }
 
-    /// The files of errors in a folder and those in it.
-    fn errors_below(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-        let entries = std::fs::read_dir(folder).expect("a folder").flatten();
-        for path in entries.map(|entry| entry.path()) {
-            if path.is_dir() {
-                errors_below(&path, found);
-            } else if path
-                .file_name()
-                .is_some_and(|name| name.to_string_lossy().ends_with("error.rs"))
-            {
+    /// The files of errors in a folder and in those one below it: a part of a domain has its own.
+    fn errors_below(folder: &str) -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let entries = |folder: &str| std::fs::read_dir(root.join(folder)).expect("a folder");
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in entries(folder).flatten() {
+            let is_folder = entry.path().is_dir();
+            let path = format!("{folder}/{}", name(entry));
+            if is_folder {
+                let inside = entries(&path).flatten().map(name);
+                found.extend(inside.map(|file| format!("{path}/{file}")));
+            } else {
                 found.push(path);
             }
         }
+        found.retain(|path| path.ends_with("error.rs"));
+        found
     }
 
     fn is_code(text: &str) -> bool {

@@ -9,7 +9,7 @@
 //!   `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `auth` (coming in), `users`, `drills`, `docs`.
+//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `auth` (coming in, sessions), `users`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -54,6 +54,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
     tokens::CONCERN,
     auth::PEOPLE,
     users::CONCERN,
+    auth::CONCERN,
 ];
 
 use concern::Concern;

@@ -10,6 +10,8 @@ use tokio::time::Instant;
 
 use crate::wire::Handles;
 
+use super::auth::cookies::Jar;
+use super::auth::tickets::Tickets;
 use super::caller::Gate;
 use super::docs::Documents;
 use super::limits::Limits;
@@ -62,6 +64,8 @@ pub struct Edge {
     pub documents: LazyLock<Documents>,
     /// Requests that were sent with a key.
     pub(crate) repeats: Repeats,
+    /// The tickets for WebSockets.
+    pub(crate) tickets: Tickets,
     /// Places for requests in flight.
     pub places: Semaphore,
     /// Places for WebSockets and event streams.
@@ -114,10 +118,20 @@ impl AppState {
             is_loopback_only,
             documents: LazyLock::new(super::router::documents),
             repeats: Repeats::default(),
+            tickets: Tickets::default(),
             places: Semaphore::new(limits.max_in_flight),
             stream_places: Arc::new(Semaphore::new(limits.max_streams)),
             limits,
         }))
+    }
+}
+
+impl Edge {
+    /// The cookies of this listener. It speaks plain HTTP; only on loopback may a browser's cookie travel that way.
+    pub(crate) fn jar(&self) -> Jar {
+        Jar {
+            is_plain: self.is_loopback_only,
+        }
     }
 }
 

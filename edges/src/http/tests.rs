@@ -10,7 +10,7 @@ mod tree;
 
 use std::time::Duration;
 
-use accounts::{Accounts, Identity, Role, Scope};
+use accounts::{Accounts, Identity, Method as SignInMethod, Role, Scope, SessionIdentity, Tier};
 use axum::Router;
 use axum::body::Body;
 use futures::future::BoxFuture;
@@ -24,7 +24,7 @@ use supervisor::{Domain, SystemBuilder};
 use tokio::time::Instant;
 use tower::ServiceExt;
 
-use super::caller::Gate;
+use super::caller::{Caller, Gate};
 use super::codes;
 use super::limits::Limits;
 use super::listen::{Connection, Drain, Peer};
@@ -32,11 +32,27 @@ use super::problem::Problem;
 use super::state::{About, AppState, Parts};
 use crate::wire::{Handles, TreeHistory};
 
-/// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`; none of them ends.
+/// The session behind `session.owner`, `session.viewer` and the like.
+fn session(token: &str) -> Option<Caller> {
+    let role = token.strip_prefix("session.")?.parse().ok()?;
+    Some(Caller::Session(SessionIdentity {
+        session: Id::from_bytes([8; 16]),
+        user: Id::from_bytes([9; 16]),
+        email: "somebody@example.org".into(),
+        role,
+        tier: Tier::Standard,
+        method: SignInMethod::Password,
+        second_factor: false,
+        auth_time: ground::clock::now(),
+        expires_at: ground::clock::now() + Duration::from_hours(1),
+    }))
+}
+
+/// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`, and the sessions above; none of them ends.
 struct Doorman;
 
 impl Gate for Doorman {
-    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Identity, Problem>> {
+    fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Caller, Problem>> {
         let scopes: Option<Vec<Scope>> = match token {
             "mst_all" => Some(vec![]),
             "mst_read" => Some(vec![Scope::Read]),
@@ -52,10 +68,13 @@ impl Gate for Doorman {
             scopes: scopes.into_iter().collect(),
             expires_at: None,
         });
-        Box::pin(async move { identity.ok_or_else(|| accounts::AccountsError::Unknown.into()) })
+        Box::pin(async move {
+            let caller = identity.map(Caller::Token).or_else(|| session(token));
+            caller.ok_or_else(|| accounts::AccountsError::Unknown.into())
+        })
     }
 
-    fn ended(&self, _identity: &Identity) -> BoxFuture<'static, ()> {
+    fn ended(&self, _caller: &Caller) -> BoxFuture<'static, ()> {
         Box::pin(std::future::pending())
     }
 }
@@ -103,14 +122,14 @@ async fn app() -> Router {
 }
 
 /// A request to be.
-struct Ask {
+pub(in crate::http) struct Ask {
     request: http::request::Builder,
     peer: Peer,
     body: Body,
 }
 
 /// A request of the local operator.
-fn ask(method: Method, path: &str) -> Ask {
+pub(in crate::http) fn ask(method: Method, path: &str) -> Ask {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -123,34 +142,34 @@ fn ask(method: Method, path: &str) -> Ask {
     }
 }
 
-fn get(path: &str) -> Ask {
+pub(in crate::http) fn get(path: &str) -> Ask {
     ask(Method::GET, path)
 }
 
 impl Ask {
     /// From the network instead.
-    fn over_tcp(mut self) -> Self {
+    pub(in crate::http) fn over_tcp(mut self) -> Self {
         self.peer = Peer::Tcp(([127, 0, 0, 1], 50_000).into());
         self
     }
 
     /// From the network with a token.
-    fn bearing(self, token: &str) -> Self {
+    pub(in crate::http) fn bearing(self, token: &str) -> Self {
         self.over_tcp()
             .with("authorization", &format!("Bearer {token}"))
     }
 
-    fn with(mut self, name: &str, value: &str) -> Self {
+    pub(in crate::http) fn with(mut self, name: &str, value: &str) -> Self {
         self.request = self.request.header(name, value);
         self
     }
 
-    fn json(mut self, body: impl Into<Body>) -> Self {
+    pub(in crate::http) fn json(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self.with("content-type", "application/json")
     }
 
-    async fn of(self, app: &Router) -> Answer {
+    pub(in crate::http) async fn of(self, app: &Router) -> Answer {
         let request = self
             .request
             .extension(Connection::for_tests(self.peer))
@@ -169,8 +188,8 @@ impl Ask {
 
 /// What came back.
 #[derive(Debug)]
-struct Answer {
-    status: StatusCode,
+pub(in crate::http) struct Answer {
+    pub(in crate::http) status: StatusCode,
     headers: http::HeaderMap,
     text: String,
 }
@@ -180,11 +199,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    fn json(&self) -> Value {
+    pub(in crate::http) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
 
-    fn code(&self) -> String {
+    pub(in crate::http) fn code(&self) -> String {
         assert_eq!(
             self.header(header::CONTENT_TYPE.as_str()),
             Some("application/problem+json"),

@@ -208,7 +208,23 @@ impl Daemon {
         token: Option<&str>,
         origin: Option<&str>,
     ) -> Result<Terminal, Refused> {
-        Terminal::attach(self.address, terminal, since, token, origin).await
+        let token = token.map(|token| ("authorization", format!("Bearer {token}")));
+        let origin = origin.map(|origin| ("origin", origin.to_owned()));
+        let headers: Vec<_> = token.into_iter().chain(origin).collect();
+        Terminal::attach(self.address, terminal, since, &headers).await
+    }
+
+    /// Tries to attach to a terminal with these headers and no others but those of the handshake.
+    ///
+    /// # Errors
+    ///
+    /// What the daemon answered instead of switching to the WebSocket protocol.
+    pub async fn try_attach_with(
+        &self,
+        terminal: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Terminal, Refused> {
+        Terminal::attach(self.address, terminal, None, headers).await
     }
 
     /// Runs the binary's command line against this daemon, which it finds by `$MAINSTAY_DATA_DIR`.

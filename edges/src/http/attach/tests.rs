@@ -20,7 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
 use super::upgrade::MAX_MESSAGE;
-use crate::http::caller::Gate;
+use crate::http::caller::{Caller, Gate};
 use crate::http::problem::Problem;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
 use crate::wire::Handles;
@@ -34,7 +34,7 @@ type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 struct OpenGate(CancellationToken);
 
 impl Gate for OpenGate {
-    fn verify<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Identity, Problem>> {
+    fn verify<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Caller, Problem>> {
         let identity = Identity {
             token_id: Id::from_bytes([7; 16]),
             name: "test".into(),
@@ -43,10 +43,10 @@ impl Gate for OpenGate {
             scopes: [].into_iter().collect(),
             expires_at: None,
         };
-        Box::pin(async move { Ok(identity) })
+        Box::pin(async move { Ok(Caller::Token(identity)) })
     }
 
-    fn ended(&self, _identity: &Identity) -> BoxFuture<'static, ()> {
+    fn ended(&self, _caller: &Caller) -> BoxFuture<'static, ()> {
         Box::pin(self.0.clone().cancelled_owned())
     }
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::delivery::{Delivery, TokensBody};
+use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::requester::Asking;
 use crate::http::caller::CameFrom;
 use crate::http::concern::Concern;
@@ -200,7 +200,7 @@ impl From<PasswordBody> for PasswordChange {
 /// Make the first owner
 ///
 /// Once, with the token that the start of the daemon prints on stderr as `setup token: mss_…`. The owner is signed in by it.
-#[utoipa::path(post, path = "/api/v1/setup", tag = "people", request_body = SetupBody,
+#[utoipa::path(post, path = "/api/v1/setup", tag = "people", params(CookieQuery), request_body = SetupBody,
     responses((status = 200, body = TokensBody), (status = 403, description = "`accounts.bad_setup_token`"),
         (status = 409, description = "`accounts.already_set_up`"), (status = 422, description = "`accounts.invalid`"),
         (status = 503, description = "`accounts.store_lost`, `accounts.hashing_busy`")))]
@@ -237,7 +237,7 @@ pub(crate) async fn register(
 ///
 /// After three wrong passwords for an account (ten from an address) each further attempt has to wait, up to a minute. An unknown
 /// address, a wrong password and an account that may not sign in get the same answer.
-#[utoipa::path(post, path = "/api/v1/auth/login", tag = "people", request_body = LoginBody,
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "people", params(CookieQuery), request_body = LoginBody,
     responses((status = 200, body = TokensBody), (status = 401, description = "`accounts.wrong_credentials`"),
         (status = 429, description = "`accounts.too_many_guesses`"),
         (status = 503, description = "`accounts.store_lost`, `accounts.hashing_busy`")))]

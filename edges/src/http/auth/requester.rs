@@ -21,7 +21,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asking {
             actor: caller.actor(),
             user: caller.user(),
             role: caller.role(),
-            session: None,
+            session: caller.session().ok().map(|session| session.session),
             source,
         }))
     }

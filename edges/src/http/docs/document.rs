@@ -304,6 +304,10 @@ const TAGS: &[(&str, &str)] = &[
         "Who may come in: the first owner, signing in, oneself, and looking after others.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
+    (
+        "sessions",
+        "Sign-ins that last: the next tokens, leaving, what is signed in where.",
+    ),
     ("about", "This description of the API."),
 ];
 

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use tracing::Span;
 
-use crate::http::caller::{Caller, identify};
+use crate::http::caller::{Caller, Doors, identify};
 use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, RouteId, TABLE};
@@ -37,7 +37,12 @@ async fn admitted(edge: &AppState, request: &Parts) -> Result<Option<Caller>, Pr
         return Ok(None);
     }
     let peer = peer_of(request)?;
-    let caller = identify(&peer, &request.headers, &*edge.gate).await?;
+    let doors = Doors {
+        gate: &*edge.gate,
+        tickets: &edge.tickets,
+        jar: edge.jar(),
+    };
+    let caller = identify(&peer, request, &doors).await?;
     caller.may(needs)?;
     Ok(Some(caller))
 }

@@ -81,10 +81,20 @@ async fn strangers_get_health_and_info_and_nothing_else() {
         [
             "/api/v1/setup",
             "/api/v1/auth/register",
-            "/api/v1/auth/login"
+            "/api/v1/auth/login",
+            "/api/v1/auth/refresh"
         ]
     );
-    assert_eq!(open, ["/health", "/health/live", "/health/ready", "/info"]);
+    assert_eq!(
+        open,
+        [
+            "/health",
+            "/health/live",
+            "/health/ready",
+            "/info",
+            "/.well-known/jwks.json"
+        ]
+    );
     for route in TABLE.iter() {
         let answer = ask_for(&route.method, route.path).over_tcp().of(&app).await;
         if entrances.contains(&route.path) {
