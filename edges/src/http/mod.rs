@@ -9,7 +9,7 @@
 //!   `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `auth` (second factors), `drills`, `docs`.
+//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `auth` (second factors, outside issuers), `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -52,6 +52,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
     terminals::CONCERN,
     tokens::CONCERN,
     auth::factors::CONCERN,
+    auth::federation::CONCERN,
 ];
 
 use concern::Concern;

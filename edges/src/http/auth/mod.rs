@@ -1,3 +1,5 @@
 //! Signing in and what belongs to it: one file a concern.
 
 pub(super) mod factors;
+pub(super) mod federation;
+mod flow_cookie;

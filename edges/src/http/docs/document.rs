@@ -296,7 +296,7 @@ const TAGS: &[(&str, &str)] = &[
         "Real faults on purpose, where configuration allows them.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
-    ("auth", "The own account: second factors."),
+    ("auth", "The own account: second factors, outside issuers."),
     ("about", "This description of the API."),
 ];
 

@@ -11,7 +11,8 @@ fn ask_for(method: &Method, path: &str) -> Ask {
     let path = path
         .replace("{id}", "0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f")
         .replace("{*path}", "some/node")
-        .replace("{name}", "panic-actor");
+        .replace("{name}", "panic-actor")
+        .replace("{issuer}", "google");
     ask(method.clone(), &path)
 }
 
@@ -73,10 +74,19 @@ async fn strangers_get_health_and_info_and_nothing_else() {
         .filter(|route| route.needs == Needs::Nothing)
         .map(|route| route.path)
         .collect();
+    // Those of `/api/v1/auth/` ask for credentials of their own, or tell what everybody may know.
+    let (auth, open): (Vec<&str>, Vec<&str>) = open
+        .iter()
+        .partition(|path| path.starts_with("/api/v1/auth/"));
+    let issuers = "/api/v1/auth/issuers";
+    let ways = ["", "/{name}/begin", "/{name}/callback", "/{name}/finish"];
+    assert_eq!(auth, ways.map(|way| format!("{issuers}{way}")));
     assert_eq!(open, ["/health", "/health/live", "/health/ready", "/info"]);
     for route in TABLE.iter() {
         let answer = ask_for(&route.method, route.path).over_tcp().of(&app).await;
-        if route.needs == Needs::Nothing {
+        if auth.contains(&route.path) {
+            assert_ne!(answer.status, StatusCode::OK, "{}", route.path);
+        } else if route.needs == Needs::Nothing {
             assert_eq!(answer.status, StatusCode::OK, "{}", route.path);
         } else {
             assert_eq!(
