@@ -7,7 +7,9 @@ mod adapters;
 use std::sync::Arc;
 
 use accounts::{Accounts, AccountsHandle, Issuers};
+use audit::{Audit, AuditHandle};
 use ground::Db;
+use idempotency::{Idempotency, IdempotencyHandle};
 use ledger::{Ledger, LedgerHandle};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
 use store::Store;
@@ -20,6 +22,7 @@ use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
 use crate::master_key;
+use crate::reload::LiveEdge;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -30,6 +33,10 @@ pub struct Handles {
     pub system: System,
     /// Tokens.
     pub accounts: AccountsHandle,
+    /// What people did.
+    pub audit: AuditHandle,
+    /// Requests that are done once.
+    pub idempotency: IdempotencyHandle,
     /// What happened.
     pub ledger: LedgerHandle,
     /// Terminals.
@@ -42,6 +49,8 @@ pub struct Handles {
 pub(crate) struct Wired {
     house: House,
     accounts: AccountsHandle,
+    audit: AuditHandle,
+    idempotency: IdempotencyHandle,
     ledger: LedgerHandle,
     history: TreeHistory,
     ptys: PtysHandle,
@@ -73,6 +82,14 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let ports = ports.with_issuers(issuers);
     house.add::<Accounts>(address, settings.accounts.clone(), ports);
 
+    let (address, audit) = house.domain::<Audit>();
+    let (audit, ports) = audit.ports(db.clone());
+    house.add::<Audit>(address, settings.audit.clone(), ports);
+
+    let (address, idempotency) = house.domain::<Idempotency>();
+    let ports = idempotency::Ports { db: db.clone() };
+    house.add::<Idempotency>(address, settings.idempotency.clone(), ports);
+
     let (address, ledger) = house.domain::<Ledger>();
     let history = TreeHistory::default();
     let ports = ledger.ports(db.clone(), Arc::new(history.clone()));
@@ -90,6 +107,8 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     Ok(Wired {
         house,
         accounts,
+        audit,
+        idempotency,
         ledger,
         history,
         ptys,
@@ -111,29 +130,51 @@ impl Wired {
         system: &System,
         listeners: Listeners,
         started: Instant,
-    ) -> std::io::Result<Server> {
-        let limits = Limits::from(&settings.http);
+    ) -> std::io::Result<(Server, LiveEdge)> {
+        let limits = Limits::of(&settings.http, &settings.limits);
         let drain = Drain::new();
         let state = AppState::new(Parts {
             handles: Handles {
                 system: system.clone(),
                 accounts: self.accounts.clone(),
+                audit: self.audit.clone(),
+                idempotency: self.idempotency.clone(),
                 ledger: self.ledger.clone(),
                 ptys: self.ptys.clone(),
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },
             is_loopback_only: listeners.address().ip().is_loopback(),
+            tls: listeners.tls().cloned(),
             limits: limits.clone(),
             drain: drain.clone(),
             about: about(self.house.names()),
             started,
         });
         let gauges = state.listening.clone();
-        Server::start(listeners, router(&state), &limits, drain, gauges)
+        let live = LiveEdge {
+            rates: Arc::clone(&state.rates),
+            tls: state.tls.clone(),
+        };
+        let server = Server::start(listeners, router(&state), &limits, drain, gauges)?;
+        Ok((server, live))
     }
 
-    /// Tells a new user how to get in, as long as nobody has a token.
+    /// Puts on record what the daemon did by itself; what cannot be stored at once waits in memory.
+    pub(crate) async fn recorded(&self, entry: ground::audit::Entry) {
+        if let Err(error) = self.audit.record(entry).await {
+            tracing::warn!(%error, "what the daemon did is not on record");
+        }
+    }
+
+    /// Tells a new user how to get in: a setup token as long as there is no owner, and a hint as long as nobody has a token.
     pub(crate) async fn greet(&self) {
+        match self.accounts.people().prepare_setup().await {
+            Ok(Some(token)) => crate::cli::hint(&format!("setup token: {}", token.expose())),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no setup token was made; the next start makes one, and `mainstay user add` needs none")
+            }
+        }
         if let Ok(false) = self.accounts.has_tokens().await {
             crate::cli::hint(
                 "nobody can sign in over the network yet: `mainstay token create` makes a token",

@@ -1,5 +1,6 @@
 //! The public face: one method a request.
 
+use ground::audit::By;
 use ground::{Db, Id, Micros, Page, PageRequest, Sealer, Secret};
 use supervisor::Address;
 
@@ -68,13 +69,18 @@ impl AccountsHandle {
         verify::verify(&self.address, &self.shared.known, token).await
     }
 
-    /// Creates a token, of a user or of the local operator. Its text is told this once and kept nowhere.
+    /// Creates a token, of a user or of the local operator. Its text is told this once and kept nowhere. That it was created, and
+    /// `by` whom, is on record together with it.
     ///
     /// # Errors
     /// `Invalid` with all findings, `TooMany`, and whatever keeps it from being stored. After `Deadline` or `Ask` there may
     /// be a token of which nobody has the text: it is in the list and can be revoked.
-    pub async fn create(&self, new: NewToken) -> Result<(TokenInfo, Secret), AccountsError> {
-        let create = |reply| ManagerMsg::Create { new, reply };
+    pub async fn create(
+        &self,
+        new: NewToken,
+        by: By,
+    ) -> Result<(TokenInfo, Secret), AccountsError> {
+        let create = |reply| ManagerMsg::Create { new, by, reply };
         self.address.ask(create).await?
     }
 
@@ -91,13 +97,14 @@ impl AccountsHandle {
         self.address.ask(list).await?
     }
 
-    /// Revokes a token, if it is that of `owner` or no owner is named: when this returns it is stored, the token is refused and its watchers are told. Revoking it again
-    /// is no error.
+    /// Revokes a token, if it is that of `owner` or no owner is named: when this returns it is stored, the token is refused and its
+    /// watchers are told. Revoking it again is no error, and makes no second record.
     ///
     /// # Errors
     /// `NotFound`, and whatever keeps it from being stored. After `Deadline` or `Ask` it may be revoked all the same.
-    pub async fn revoke(&self, id: Id, owner: Option<Id>) -> Result<(), AccountsError> {
-        let revoke = |reply| ManagerMsg::Revoke { id, owner, reply };
+    pub async fn revoke(&self, id: Id, owner: Option<Id>, by: By) -> Result<(), AccountsError> {
+        #[rustfmt::skip]
+        let revoke = |reply| ManagerMsg::Revoke { id, owner, by, reply };
         self.address.ask(revoke).await?
     }
 

@@ -127,7 +127,8 @@ impl Builder {
         })
         .await;
         let line = ready.unwrap_or_else(|| panic!("the daemon ended before it was ready"));
-        daemon.is_ready_on(parse_ready_line(&line));
+        let (scheme, address) = parse_ready_line(&line);
+        daemon.is_ready_on(scheme, address);
         daemon
     }
 
@@ -183,13 +184,21 @@ impl Builder {
     }
 }
 
-fn parse_ready_line(line: &str) -> SocketAddr {
-    let parsed = line
-        .strip_prefix("mainstay ready on http://")
+/// The scheme of the URL and the address in it.
+fn parse_ready_line(line: &str) -> (&'static str, SocketAddr) {
+    let url = line
+        .strip_prefix("mainstay ready on ")
         .and_then(|rest| rest.split_once(" in "))
-        .and_then(|(address, rest)| Some((address, rest.strip_suffix(" ms")?)))
+        .and_then(|(url, rest)| Some((url, rest.strip_suffix(" ms")?)))
         .filter(|(_, duration)| duration.parse::<u64>().is_ok())
-        .and_then(|(address, _)| address.parse().ok());
+        .map(|(url, _)| url);
+    let parsed = url.and_then(|url| {
+        let mut schemes = ["http", "https"].into_iter();
+        schemes.find_map(|scheme| {
+            let address = url.strip_prefix(scheme)?.strip_prefix("://")?;
+            Some((scheme, address.parse().ok()?))
+        })
+    });
     parsed.unwrap_or_else(|| panic!("not a ready line: {line:?}"))
 }
 
@@ -199,8 +208,11 @@ mod tests {
 
     #[test]
     fn the_ready_line_tells_the_address() {
-        let address = parse_ready_line("mainstay ready on http://127.0.0.1:4110 in 12 ms");
-        assert_eq!(address, SocketAddr::from(([127, 0, 0, 1], 4110)));
+        for scheme in ["http", "https"] {
+            let line = format!("mainstay ready on {scheme}://127.0.0.1:4110 in 12 ms");
+            let address = SocketAddr::from(([127, 0, 0, 1], 4110));
+            assert_eq!(parse_ready_line(&line), (scheme, address));
+        }
     }
 
     #[test]

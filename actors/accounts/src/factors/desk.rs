@@ -35,15 +35,15 @@ pub(crate) struct Desk {
     pub(crate) places: Arc<Semaphore>,
 }
 
-/// Who shows something, for the audit.
-struct Shower {
+/// Who claims to have the factor, for the audit.
+struct Claimant {
     actor: Actor,
     /// Who it is when it turns out to be right.
     proven: Actor,
     source: Source,
 }
 
-impl Shower {
+impl Claimant {
     fn signed_in(by: &By) -> Self {
         Self {
             actor: by.actor(),
@@ -98,8 +98,8 @@ impl Desk {
             return Ok(false);
         };
         let shown = shown.ok_or(FactorError::Required)?;
-        let shower = Shower::signing_in(user, source);
-        self.prove(&factor, &shown, (Then::Nothing, None), &shower)
+        let claimant = Claimant::signing_in(user, source);
+        self.prove(&factor, &shown, (Then::Nothing, None), &claimant)
             .await?;
         Ok(true)
     }
@@ -112,7 +112,7 @@ impl Desk {
         let account = account.ok_or(FactorError::NoUser)?;
         let secret = sealed::random::<{ totp::SECRET_BYTES }>()?;
         let sealed = self.sealer.seal(&place(by.user.as_bytes()), &secret[..])?;
-        let entry = Shower::signed_in(&by).done(by.user, "factor.enroll");
+        let entry = Claimant::signed_in(&by).done(by.user, "factor.enroll");
         let stored = store::enroll(&self.db, by.user, sealed, now, entry).await;
         let is_new = stored.map_err(|error| {
             let is_gone = ["foreign_key", "totp_factors_user_id_fkey"]
@@ -150,20 +150,20 @@ impl Desk {
         let Some(Shown::Code(code)) = Shown::read(code.expose()) else {
             return Err(wrong_at("/totp_code"));
         };
-        let shower = Shower::signed_in(&by);
+        let claimant = Claimant::signed_in(&by);
         let admitted = lock(&self.guesses).admit(by.user, Instant::now());
         let guess = match admitted {
             Ok(guess) => guess,
-            Err(limited) => return Err(self.limited(by.user, limited, &shower).await),
+            Err(limited) => return Err(self.limited(by.user, limited, &claimant).await),
         };
-        let step = self.step_of(&factor, &code, now).map(|found| found.0);
+        let step = self.step_of(&factor, code, now).map(|found| found.0);
         let Some(step) = step.inspect_err(|_| lock(&self.guesses).forgive(guess))? else {
-            self.tell(shower.refused(by.user, "wrong")).await;
+            self.tell(claimant.refused(by.user, "wrong")).await;
             return Err(wrong_at("/totp_code"));
         };
         lock(&self.guesses).forgive(guess);
         let (codes, hashes) = recovery_codes()?;
-        let entry = shower.done(by.user, "factor.confirm");
+        let entry = claimant.done(by.user, "factor.confirm");
         if store::confirm(&self.db, &factor, step, hashes, entry).await? {
             return Ok(codes);
         }
@@ -206,8 +206,8 @@ impl Desk {
         let factor = store::factor_of(&self.db, by.user).await?;
         let factor = factor.filter(|factor| factor.confirmed_at.is_some());
         let factor = factor.ok_or(FactorError::NotSetUp)?;
-        let shower = Shower::signed_in(by);
-        let proven = self.prove(&factor, shown, then, &shower).await;
+        let claimant = Claimant::signed_in(by);
+        let proven = self.prove(&factor, shown, then, &claimant).await;
         proven.map_err(|error| match (error, Shown::read(shown.expose())) {
             (FactorError::Wrong, Some(Shown::Recovery(_))) => wrong_at("/recovery_code"),
             (FactorError::Wrong, _) => wrong_at("/totp_code"),
@@ -221,25 +221,25 @@ impl Desk {
         factor: &Factor,
         text: &Secret,
         then: (Then, Option<&'static str>),
-        shower: &Shower,
+        claimant: &Claimant,
     ) -> Result<(), FactorError> {
         let shown = Shown::read(text.expose()).ok_or(FactorError::Wrong)?;
         let admitted = lock(&self.guesses).admit(factor.user, Instant::now());
         let redeemed = match (&admitted, &shown) {
             (Err(limited), Shown::Code(_)) => {
-                return Err(self.limited(factor.user, *limited, shower).await);
+                return Err(self.limited(factor.user, *limited, claimant).await);
             }
             // Too long to be guessed, so it is looked at in any case: nobody locks somebody else out.
             (Err(_), Shown::Recovery(_)) | (Ok(_), _) => {
-                self.redeem(factor, shown, then, shower).await
+                self.redeem(factor, shown, then, claimant).await
             }
         };
         match (redeemed, admitted) {
             (Ok(false), Ok(_)) => {
-                self.tell(shower.refused(factor.user, "wrong")).await;
+                self.tell(claimant.refused(factor.user, "wrong")).await;
                 Err(FactorError::Wrong)
             }
-            (Ok(false), Err(limited)) => Err(self.limited(factor.user, limited, shower).await),
+            (Ok(false), Err(limited)) => Err(self.limited(factor.user, limited, claimant).await),
             (Ok(true), Err(_)) => Ok(()),
             (redeemed, Ok(guess)) => {
                 lock(&self.guesses).forgive(guess);
@@ -254,23 +254,23 @@ impl Desk {
         factor: &Factor,
         shown: Shown,
         (then, action): (Then, Option<&'static str>),
-        shower: &Shower,
+        claimant: &Claimant,
     ) -> Result<bool, FactorError> {
         let now = clock::now();
         let mut entries = Vec::new();
         let proof = match shown {
             Shown::Recovery(hash) => {
-                entries.push(shower.done(factor.user, "factor.recovery_used"));
+                entries.push(claimant.done(factor.user, "factor.recovery_used"));
                 Proof::Recovery(hash)
             }
             Shown::Code(code) => {
-                let (Some(step), sealed) = self.step_of(factor, &code, now)? else {
+                let (Some(step), sealed) = self.step_of(factor, code, now)? else {
                     return Ok(false);
                 };
                 Proof::Step { step, sealed }
             }
         };
-        entries.extend(action.map(|action| shower.done(factor.user, action)));
+        entries.extend(action.map(|action| claimant.done(factor.user, action)));
         Ok(store::redeem(&self.db, factor, proof, then, entries, now).await?)
     }
 
@@ -278,7 +278,7 @@ impl Desk {
     fn step_of(
         &self,
         factor: &Factor,
-        code: &[u8; totp::DIGITS],
+        code: [u8; totp::DIGITS],
         now: Micros,
     ) -> Result<(Option<i64>, Option<Vec<u8>>), FactorError> {
         let place = place(factor.user.as_bytes());
@@ -290,9 +290,9 @@ impl Desk {
     }
 
     /// The refusal of a guess too many, of which the first is told in the audit: who goes on cannot fill it.
-    async fn limited(&self, user: Id, limited: Limited, shower: &Shower) -> FactorError {
+    async fn limited(&self, user: Id, limited: Limited, claimant: &Claimant) -> FactorError {
         if limited.is_first {
-            self.tell(shower.refused(user, "limited")).await;
+            self.tell(claimant.refused(user, "limited")).await;
         }
         FactorError::Limited {
             retry_after: limited.retry_after,

@@ -133,7 +133,7 @@ mod tests {
             let now = start + Duration::from_secs(second);
             assert!(guesses.admit(user(1), now).is_ok());
         }
-        let now = start + Duration::from_secs(60);
+        let now = start + Duration::from_mins(1);
         let limited = |is_first| Limited {
             retry_after: Duration::from_mins(4),
             is_first,

@@ -17,7 +17,8 @@ pub(crate) const NO_MASTER_KEY: &str = "factors.no_master_key";
 /// The code of the report that a key is missing for what is stored.
 pub(crate) const UNKNOWN_MASTER_KEY: &str = "factors.unknown_master_key";
 /// Bytes that tell the key of a sealed value.
-const HEAD_BYTES: u32 = 1 + KEY_ID_BYTES as u32;
+const HEAD_BYTES: u32 = 9;
+const _: () = assert!(HEAD_BYTES as usize == 1 + KEY_ID_BYTES);
 /// How often it is looked at.
 const PERIOD: Duration = Duration::from_mins(1);
 /// How soon again, when the database did not answer.

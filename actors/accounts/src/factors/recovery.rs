@@ -13,6 +13,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 pub const RECOVERY_CODES: usize = 10;
 /// Random bytes of a code.
 pub(crate) const CODE_BYTES: usize = 15;
+const _: () = assert!(CODE_BYTES * 8 >= 112, "the least for a plain hash");
 /// Characters of a code, five bits each.
 const CHARS: usize = CODE_BYTES * 8 / 5;
 /// Characters between two hyphens.
@@ -99,7 +100,6 @@ mod tests {
             hash.as_bytes()[..],
             Sha256::digest(b"000g40r40m30e209185gr3fz")[..]
         );
-        assert!(CODE_BYTES * 8 >= 112, "the least for a plain hash");
         assert_eq!(format!("{hash:?}"), "[hash]");
     }
 
@@ -110,7 +110,7 @@ mod tests {
         for wrong in [
             "",
             "123456",
-            &whole[1..],
+            whole.get(1..).expect("ASCII"),
             &format!("{whole}0"),
             &whole.replace('-', "u"),
             "ä",

@@ -28,7 +28,7 @@ pub(crate) const fn step_of(at: Micros) -> i64 {
 /// The step whose code this is, if it is near the present and later than `last_step`. Takes the same time whichever it is.
 pub(crate) fn accepted_step(
     secret: &[u8],
-    code: &[u8; DIGITS],
+    code: [u8; DIGITS],
     now: Micros,
     last_step: i64,
 ) -> Option<i64> {
@@ -170,8 +170,8 @@ mod tests {
     #[test]
     fn impossible_digits_and_moments_give_no_code() {
         assert!(hotp::<Hmac<Sha1>>(b"secret", 0, 10).is_none());
-        for now in [i64::MIN, -1, 0, i64::MAX] {
-            let accepted = accepted_step(b"secret", b"000000", Micros(now), i64::MAX);
+        for moment in [i64::MIN, -1, 0, i64::MAX] {
+            let accepted = accepted_step(b"secret", *b"000000", Micros(moment), i64::MAX);
             assert_eq!(accepted, None);
         }
     }
@@ -180,7 +180,7 @@ mod tests {
         /// Codes of the present and its neighbours, and of nothing else.
         #[test]
         fn a_clock_may_be_one_step_off(secret: [u8; 20], step in 10_i64..100_000_000, off in -4_i64..=4) {
-            let accepted = accepted_step(&secret, &code(&secret, step + off), Micros(step * STEP_US), 0);
+            let accepted = accepted_step(&secret, code(&secret, step + off), Micros(step * STEP_US), 0);
             // Another step near may have the same code by chance: then that one is right to be accepted.
             let nearby = (step - 1..=step + 1).find(|near| code(&secret, *near) == code(&secret, step + off));
             prop_assert_eq!(accepted, nearby);
@@ -197,7 +197,7 @@ mod tests {
             let (mut now, mut last, mut accepted) = (start, 0, Vec::new());
             for (jump, off) in shows {
                 now = (now + jump).max(3);
-                if let Some(step) = accepted_step(&secret, &code(&secret, now + off), Micros(now * STEP_US), last) {
+                if let Some(step) = accepted_step(&secret, code(&secret, now + off), Micros(now * STEP_US), last) {
                     prop_assert!(step > last && (step - now).abs() <= DRIFT);
                     accepted.push(step);
                     last = step;

@@ -24,6 +24,11 @@ impl Worker for PeopleActor {
     }
 
     async fn handle(&mut self, msg: PeopleMsg, cx: &Context<PeopleMsg>) -> Result<(), WorkerError> {
+        let checked = self.desk.shared.people.hasher.done();
+        cx.detail(
+            "passwords_checked",
+            i64::try_from(checked).unwrap_or(i64::MAX),
+        );
         match msg {
             PeopleMsg::Setup {
                 setup,
@@ -103,8 +108,10 @@ impl PeopleActor {
                     |desk| async move { desk.find_by_email(&email).await },
                 );
             }
-            PeopleMsg::List { page, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.list(page).await });
+            PeopleMsg::List { page, email, reply } => {
+                self.serve(cx, reply, move |desk| async move {
+                    desk.list(page, email).await
+                });
             }
             PeopleMsg::Create { by, new, reply } => {
                 self.serve(cx, reply, |desk| async move {

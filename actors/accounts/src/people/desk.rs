@@ -76,8 +76,19 @@ impl Desk {
         }
     }
 
-    /// The users of one page.
-    pub(crate) async fn list(&self, page: PageRequest) -> Result<Page<User>, PeopleError> {
+    /// The users of one page, or the one with this address.
+    pub(crate) async fn list(
+        &self,
+        page: PageRequest,
+        email: Option<String>,
+    ) -> Result<Page<User>, PeopleError> {
+        if let Some(email) = email {
+            let found = self.find_by_email(&email).await?;
+            return Ok(Page {
+                items: found.into_iter().collect(),
+                next_cursor: None,
+            });
+        }
         let users = store::users_of_page(&self.db, &page).await?;
         Ok(page.page(users, |user| user.id))
     }

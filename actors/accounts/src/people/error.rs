@@ -132,7 +132,7 @@ impl Fault for PeopleError {
             Self::Refused(Denied::AboveOneself) => "accounts.above_oneself",
             Self::Refused(Denied::Owner) => "accounts.only_owners",
             Self::Refused(Denied::LastOwner) => "accounts.last_owner",
-            Self::Refused(Denied::NoUser) => "accounts.no_user",
+            Self::Refused(Denied::NoUser) => "accounts.not_a_user",
             Self::Refused(Denied::Oneself) => "accounts.own_password",
             Self::NotFound => "accounts.user_not_found",
             Self::Stale { .. } => "accounts.stale_user",

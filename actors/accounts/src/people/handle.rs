@@ -126,12 +126,16 @@ impl People {
         self.show(by, by.own()?).await
     }
 
-    /// The users in order of their making, kept out ones included.
+    /// The users in order of their making, kept out ones included; with an address, the one who has it.
     ///
     /// # Errors
     /// Whatever keeps them from being read.
-    pub async fn list(&self, page: PageRequest) -> Result<Page<User>, PeopleError> {
-        let ask = |reply| PeopleMsg::List { page, reply };
+    pub async fn list(
+        &self,
+        page: PageRequest,
+        email: Option<String>,
+    ) -> Result<Page<User>, PeopleError> {
+        let ask = |reply| PeopleMsg::List { page, email, reply };
         self.address.ask(ask).await?
     }
 

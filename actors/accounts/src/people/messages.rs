@@ -29,7 +29,7 @@ pub enum NewInvite {
 
 /// Requests of the actor.
 #[derive(Debug)]
-pub enum PeopleMsg {
+pub(crate) enum PeopleMsg {
     /// Make the first owner and let them in.
     Setup {
         setup: Setup,
@@ -61,9 +61,10 @@ pub enum PeopleMsg {
         email: String,
         reply: Answer<Option<User>>,
     },
-    /// Tell of all users, a page at a time.
+    /// Tell of all users, a page at a time, or of the one with this address.
     List {
         page: PageRequest,
+        email: Option<String>,
         reply: Answer<Page<User>>,
     },
     /// Make somebody.

@@ -1,9 +1,11 @@
 //! A house with nothing in it but this domain, and the few things that every story needs.
 
+use ground::audit::By;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ground::db::Backend;
+use ground::sealed::MasterKey;
 use ground::{Db, Id, Sealer, Secret};
 use supervisor::{
     Address, Domain, DomainContext, Impact, Level, Manifest, Priority, StartError, Started,
@@ -63,7 +65,8 @@ impl House {
     }
 
     pub(super) async fn with(db: &Db, config: Config) -> Self {
-        Self::build(db, config, Sealer::default()).await
+        let key = MasterKey::generate().expect("randomness");
+        Self::build(db, config, Sealer::new(key, Vec::new())).await
     }
 
     async fn build(db: &Db, config: Config, sealer: Sealer) -> Self {
@@ -88,7 +91,10 @@ impl House {
 
     /// A token with all rights.
     pub(super) async fn token(&self) -> (TokenInfo, Secret) {
-        let created = self.accounts.create(NewToken::default()).await;
+        let created = self
+            .accounts
+            .create(NewToken::default(), By::system())
+            .await;
         created.expect("a token")
     }
 

@@ -12,12 +12,13 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::http::caller::{Caller, From_};
+use crate::http::caller::Caller;
 use crate::http::codes;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, READ, route};
+use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
 /// This concern: routes, what a caller needs for each, and what the errors mean.
@@ -119,7 +120,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Own {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        let From_(source) = From_::from_request_parts(parts, state).await?;
+        let CameFrom(source) = CameFrom::from_request_parts(parts, state).await?;
         let user = caller.user().ok_or_else(|| {
             let detail = "this is about the account of a user; the local operator and tokens without a user have none";
             Problem::new(&codes::NOT_A_USER, detail)

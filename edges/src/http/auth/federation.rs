@@ -6,7 +6,7 @@
 //! `…/finish`, together with what `…/begin` gave to this browser alone: in a cookie that no script can read, or in the body for
 //! clients that are no browsers. A code that somebody read on the way is worth nothing without that.
 
-use accounts::{Begin, Begun, By, Finish, Finished, IdentityInfo, IssuerInfo, TokenPair};
+use accounts::{Begin, Begun, By, FederationError, Finish, Finished, IdentityInfo, IssuerInfo};
 use axum::Json as Answer;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use ground::audit::Source;
@@ -19,14 +19,15 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::cookies::{Holds, Jar};
+use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::factors::Own;
-use super::flow_cookie::{FlowCookie, is_own_page};
-use crate::http::caller::From_;
-use crate::http::codes;
+use crate::http::caller::OwnPage;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, route};
+use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
 /// Bytes of what an issuer sends back that are carried on.
@@ -234,21 +235,6 @@ pub(crate) struct FinishBody {
     totp_code: Option<Secret>,
 }
 
-/// The tokens of a session.
-#[derive(Serialize, ToSchema)]
-#[schema(as = FederatedTokens)]
-pub(crate) struct TokensBody {
-    /// What requests are sent with, as `Authorization: Bearer …`.
-    access_token: String,
-    /// What the next pair is got with, once.
-    refresh_token: String,
-    /// `Bearer`.
-    token_type: &'static str,
-    /// How many seconds the access token is valid.
-    #[schema(minimum = 0)]
-    expires_in: u64,
-}
-
 /// An attempt that ended well: somebody signed in, or an identity was linked.
 #[derive(Serialize, ToSchema)]
 #[schema(as = FinishedFederation)]
@@ -310,9 +296,9 @@ impl BeginBody {
 
 impl BegunBody {
     /// The answer that hands the secret out: to scripts, or to the browser alone.
-    fn of(begun: Begun, in_cookie: bool, jar: FlowCookie) -> (HeaderMap, Answer<Self>) {
+    fn of(begun: Begun, in_cookie: bool, jar: Jar) -> (HeaderMap, Answer<Self>) {
         let mut headers = no_store();
-        let cookie = jar.set(begun.flow.expose(), begun.expires_in);
+        let cookie = jar.set(Holds::Flow, begun.flow.expose());
         if let Some(cookie) = cookie.filter(|_| in_cookie) {
             headers.append(header::SET_COOKIE, cookie);
         }
@@ -331,7 +317,7 @@ pub(crate) struct Back {
     issuer: String,
     source: Source,
     cookie: Option<Secret>,
-    is_own_page: bool,
+    page: OwnPage,
 }
 
 impl FromRequestParts<AppState> for Back {
@@ -340,13 +326,16 @@ impl FromRequestParts<AppState> for Back {
     async fn from_request_parts(parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
         let name = Path::<String>::from_request_parts(parts, edge).await;
         let Path(issuer) = name.map_err(|_| unknown_name())?;
-        let From_(source) = From_::from_request_parts(parts, edge).await?;
-        let cookie = FlowCookie::of(edge).read(&parts.headers).map(Secret::from);
+        let CameFrom(source) = CameFrom::from_request_parts(parts, edge).await?;
+        let cookie = edge
+            .jar()
+            .read(&parts.headers, Holds::Flow)
+            .map(Secret::from);
         Ok(Self {
             issuer,
             source,
             cookie,
-            is_own_page: is_own_page(&parts.headers),
+            page: OwnPage::from_request_parts(parts, edge).await?,
         })
     }
 }
@@ -356,10 +345,9 @@ impl FinishBody {
     fn finish(self, back: Back) -> Result<Finish, Problem> {
         let flow = match (self.flow, back.cookie) {
             (Some(flow), _) => flow,
-            (None, Some(cookie)) if back.is_own_page => cookie,
-            (None, Some(_)) => {
-                let detail = "the secret of the attempt came in its cookie, and nothing says that a page of this server sent it; send `Origin`";
-                return Err(Problem::new(&codes::FOREIGN_ORIGIN, detail));
+            (None, Some(cookie)) => {
+                back.page.required()?;
+                cookie
             }
             (None, None) => {
                 let message = "expected the secret of the attempt, here or in its cookie";
@@ -380,29 +368,22 @@ impl FinishBody {
     }
 }
 
-impl From<TokenPair> for TokensBody {
-    fn from(pair: TokenPair) -> Self {
-        Self {
-            access_token: pair.access_token.expose().to_owned(),
-            refresh_token: pair.refresh_token.expose().to_owned(),
-            token_type: "Bearer",
-            expires_in: pair.expires_in.as_secs(),
-        }
-    }
-}
-
 impl FinishedBody {
-    fn of(finished: Finished, jar: FlowCookie) -> (HeaderMap, Answer<Self>) {
-        let (tokens, is_new, return_to) = match finished {
+    fn of(finished: Finished, delivery: Delivery) -> (HeaderMap, Answer<Self>) {
+        let (mut headers, tokens, is_new, return_to) = match finished {
             Finished::SignedIn {
                 tokens,
                 is_new,
                 return_to,
-            } => (Some(TokensBody::from(tokens)), is_new, return_to),
-            Finished::Linked { return_to } => (None, false, return_to),
+            } => {
+                let (headers, Answer(tokens)) = delivery.of(&tokens);
+                (headers, Some(tokens), is_new, return_to)
+            }
+            Finished::Linked { return_to } => (no_store(), None, false, return_to),
         };
-        let mut headers = no_store();
-        headers.extend(jar.clear().map(|line| (header::SET_COOKIE, line)));
+        if let Some(cookie) = delivery.jar.clear(Holds::Flow) {
+            headers.append(header::SET_COOKIE, cookie);
+        }
         let body = Self {
             is_linked: tokens.is_none(),
             tokens,
@@ -420,8 +401,9 @@ fn no_store() -> HeaderMap {
     headers
 }
 
+/// No issuer can have such a name.
 fn unknown_name() -> Problem {
-    Problem::new(&codes::UNKNOWN_ROUTE, "no issuer has such a name")
+    FederationError::NoIssuer.into()
 }
 
 /// Where a browser that came back is sent on to: always a page of ours, with what came in the fragment.
@@ -474,8 +456,8 @@ pub(crate) async fn issuers(State(edge): State<AppState>) -> Result<Answer<Issue
         (status = 504, description = "`dependency.timeout`")))]
 pub(crate) async fn begin(
     State(edge): State<AppState>,
-    From_(source): From_,
-    jar: FlowCookie,
+    CameFrom(source): CameFrom,
+    jar: Jar,
     Path(name): Path<String>,
     Json(body): Json<BeginBody>,
 ) -> Result<(HeaderMap, Answer<BegunBody>), Problem> {
@@ -502,7 +484,7 @@ pub(crate) async fn callback(
 ///
 /// With what came back from there, and the secret of its beginning. It signs in, makes an account (where the issuer may), or links.
 #[utoipa::path(post, path = "/api/v1/auth/issuers/{name}/finish", tag = "auth",
-    params(("name" = String, Path)), request_body = FinishBody,
+    params(("name" = String, Path), CookieQuery), request_body = FinishBody,
     responses((status = 200, body = FinishedBody), (status = 401, description = "The second factor is missing or wrong"),
         (status = 403, description = "`accounts.flow_not_found`, `accounts.issuer_mixed_up`, `accounts.issuer_denied`, `accounts.code_refused`, `accounts.id_token_refused`, `accounts.identity_unknown`, `accounts.link_first`"),
         (status = 404, description = "`accounts.issuer_not_found`"),
@@ -514,12 +496,12 @@ pub(crate) async fn callback(
 pub(crate) async fn finish(
     State(edge): State<AppState>,
     back: Back,
-    jar: FlowCookie,
+    delivery: Delivery,
     Json(body): Json<FinishBody>,
 ) -> Result<(HeaderMap, Answer<FinishedBody>), Problem> {
     let finish = body.finish(back)?;
     let finished = edge.handles.accounts.federation().finish(finish).await?;
-    Ok(FinishedBody::of(finished, jar))
+    Ok(FinishedBody::of(finished, delivery))
 }
 
 /// Begin to link an identity
@@ -533,7 +515,7 @@ pub(crate) async fn finish(
 pub(crate) async fn begin_link(
     State(edge): State<AppState>,
     Own(by): Own,
-    jar: FlowCookie,
+    jar: Jar,
     Path(name): Path<String>,
     Json(body): Json<BeginBody>,
 ) -> Result<(HeaderMap, Answer<BegunBody>), Problem> {

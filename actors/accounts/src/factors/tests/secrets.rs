@@ -17,8 +17,8 @@ async fn the_database_alone_opens_nothing() {
             .confirm(by(user), code.clone())
             .await
             .expect("confirmed");
-        let used = factors.check(user, codes.first(), &source()).await;
-        assert_eq!(used.ok(), Some(true));
+        let passed = factors.check(user, codes.first(), &source()).await;
+        assert_eq!(passed.ok(), Some(true));
         let (sealed,): (Vec<u8>,) = house
             .db
             .fetch_one("SELECT secret FROM totp_factors", ground::args![])

@@ -111,7 +111,7 @@ async fn of_two_first_owners_at_once_one_wins() {
         ));
         let all = room
             .desk
-            .list(ground::PageRequest::default())
+            .list(ground::PageRequest::default(), None)
             .await
             .expect("readable");
         assert_eq!(all.items.len(), 1);
@@ -538,7 +538,7 @@ async fn the_own_password_is_changed_by_showing_it() {
             .change_password(local(), change(PASSWORD, "seven green umbrellas"))
             .await
             .expect_err("no user");
-        assert_eq!(nobody.code(), "accounts.no_user");
+        assert_eq!(nobody.code(), "accounts.not_a_user");
         for _ in 0..4 {
             room.desk
                 .change_password(by(&ada), change("guess", "eight blue umbrellas"))

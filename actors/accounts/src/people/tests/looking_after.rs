@@ -44,9 +44,15 @@ async fn token_of(room: &Room, user: &User) -> (TokenInfo, crate::token::TokenHa
             .expect("32 bytes"),
     );
     let hash = token::read(secret.expose()).expect("well-formed");
-    crate::store::add(&room.desk.db, &info, &hash, 100)
-        .await
-        .expect("added");
+    crate::store::add(
+        &room.desk.db,
+        &info,
+        &hash,
+        100,
+        &ground::audit::By::system(),
+    )
+    .await
+    .expect("added");
     let known = &room.desk.shared.known;
     known
         .remember(known.epoch(), hash, (&info).into(), None)
@@ -94,7 +100,7 @@ async fn somebody_is_read_as_they_were_made() {
         assert!(kept.0.starts_with("$argon2id$") && !kept.0.contains("quartz"));
         let all = room
             .desk
-            .list(PageRequest::default())
+            .list(PageRequest::default(), None)
             .await
             .expect("readable");
         assert_eq!(all.items, [made]);
