@@ -11,7 +11,7 @@
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   and `lasting` (`Idempotency-Key`).
 //! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `audit`, `auth`
-//!   (coming in, sessions, second factors), `users`, `drills`, `docs`.
+//!   (coming in, sessions, second factors, outside issuers), `users`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -62,6 +62,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
     terminals::CONCERN,
     tokens::CONCERN,
     auth::factors::CONCERN,
+    auth::federation::CONCERN,
     audit::CONCERN,
     auth::PEOPLE,
     users::CONCERN,

@@ -113,7 +113,7 @@ fn routes() -> OpenApiRouter<AppState> {
 
 /// The caller as the user whose own factors these are.
 #[derive(Debug)]
-pub(crate) struct Own(By);
+pub(crate) struct Own(pub(super) By);
 
 impl<S: Send + Sync> FromRequestParts<S> for Own {
     type Rejection = Problem;

@@ -340,7 +340,7 @@ const TAGS: &[(&str, &str)] = &[
         "The record of what people did: read it, prove it, take it elsewhere.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
-    ("auth", "The own account: second factors."),
+    ("auth", "The own account: second factors, outside issuers."),
     (
         "sessions",
         "Sign-ins that last: the next tokens, leaving, what is signed in where.",
