@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use super::*;
 use crate::config::LimitsConfig;
 use crate::http::client::Proxies;
-use crate::http::routes::{Needs, TABLE};
+use crate::http::routes::TABLE;
 
 impl Ask {
     /// From the network, from this address.
