@@ -9,6 +9,7 @@ use std::sync::Arc;
 use accounts::{Accounts, AccountsHandle};
 use ground::Db;
 use ledger::{Ledger, LedgerHandle};
+use mail::{MailHandle, Outgoing};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
 use store::Store;
 use supervisor::System;
@@ -31,6 +32,8 @@ pub struct Handles {
     pub accounts: AccountsHandle,
     /// What happened.
     pub ledger: LedgerHandle,
+    /// Outgoing mail.
+    pub mail: MailHandle,
     /// Terminals.
     pub ptys: PtysHandle,
     /// Fault drills.
@@ -43,6 +46,7 @@ pub(crate) struct Wired {
     accounts: AccountsHandle,
     ledger: LedgerHandle,
     history: TreeHistory,
+    mail: MailHandle,
     ptys: PtysHandle,
 }
 
@@ -75,6 +79,14 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let ports = ledger.ports(db.clone(), Arc::new(history.clone()));
     house.add::<Ledger>(address, settings.ledger.clone(), ports);
 
+    let (address, mail) = house.domain::<Outgoing>();
+    let ports = mail::Ports {
+        db: db.clone(),
+        data_dir: options.data_dir.clone(),
+        smtp: (settings.dependencies).dependency(mail::SMTP, |base| settings.mail.dependency(base)),
+    };
+    house.add::<Outgoing>(address, settings.mail.clone(), ports);
+
     let (address, ptys) = house.domain::<Ptys>();
     let environment = DaemonEnvironment::new(config::environment());
     house.add::<Ptys>(
@@ -89,6 +101,7 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
         accounts,
         ledger,
         history,
+        mail,
         ptys,
     })
 }
@@ -116,6 +129,7 @@ impl Wired {
                 system: system.clone(),
                 accounts: self.accounts.clone(),
                 ledger: self.ledger.clone(),
+                mail: self.mail.clone(),
                 ptys: self.ptys.clone(),
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },

@@ -9,7 +9,8 @@
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
 //! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
-//!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it.
+//!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it, `mail` what
+//!   it sends.
 
 mod access;
 mod cli;
@@ -20,6 +21,7 @@ mod drills;
 mod first_light;
 mod http_input;
 mod ledger;
+mod mail;
 mod overload;
 mod process;
 mod repeats;

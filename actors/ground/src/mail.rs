@@ -144,7 +144,9 @@ fn address_fault(address: &str) -> Found {
     let Some((local, domain)) = address.split_once('@') else {
         return Some(("bad_format", SHAPE));
     };
-    let is_odd = |c: char| c.is_whitespace() || c.is_control() || "<>()[]{},;:\\\"@\u{2028}\u{2029}".contains(c);
+    let is_odd = |c: char| {
+        c.is_whitespace() || c.is_control() || "<>()[]{},;:\\\"@\u{2028}\u{2029}".contains(c)
+    };
     let dots = |part: &str| part.starts_with('.') || part.ends_with('.') || part.contains("..");
     let is_wrong = |part: &str| part.is_empty() || part.contains(is_odd) || dots(part);
     if is_wrong(local) || is_wrong(domain) || local.len() > MAX_LOCAL_PART {
@@ -161,9 +163,10 @@ fn subject_fault(subject: &str) -> Found {
         return Some(("too_long", "expected a subject of at most 200 characters"));
     }
     let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
-    subject
-        .contains(is_odd)
-        .then_some(("bad_format", "expected a subject without control characters"))
+    subject.contains(is_odd).then_some((
+        "bad_format",
+        "expected a subject without control characters",
+    ))
 }
 
 fn text_fault(text: &str) -> Found {
@@ -211,8 +214,24 @@ mod tests {
     #[test]
     fn an_address_is_one_address() {
         for wrong in [
-            "", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\r\nBcc: x@y", "a@b\nc", "<a@b>", "a@b,c@d", "a@b;c",
-            "\"a\"@b", "a@[127.0.0.1]", ".a@b", "a.@b", "a@b..c", "a\0@b", "a@b\u{2028}c",
+            "",
+            "@",
+            "a@",
+            "@b",
+            "a@b@c",
+            "a b@c",
+            "a@b\r\nBcc: x@y",
+            "a@b\nc",
+            "<a@b>",
+            "a@b,c@d",
+            "a@b;c",
+            "\"a\"@b",
+            "a@[127.0.0.1]",
+            ".a@b",
+            "a.@b",
+            "a@b..c",
+            "a\0@b",
+            "a@b\u{2028}c",
         ] {
             assert_eq!(faults(wrong, "x", "x"), ["to"], "{wrong:?}");
         }
@@ -222,9 +241,13 @@ mod tests {
 
     #[test]
     fn the_text_is_in_no_debug() {
-        let mail = Mail::new("a@b", "the subject", "the secret", "test.mail", Micros(1)).expect("sound");
+        let mail =
+            Mail::new("a@b", "the subject", "the secret", "test.mail", Micros(1)).expect("sound");
         let shown = format!("{mail:?}");
-        assert!(!shown.contains("secret") && !shown.contains("a@b"), "{shown}");
+        assert!(
+            !shown.contains("secret") && !shown.contains("a@b"),
+            "{shown}"
+        );
     }
 
     proptest! {
@@ -242,7 +265,7 @@ mod tests {
         fn a_line_end_anywhere_in_a_header_is_refused(before in "[a-z]{1,9}", end in "[\r\n]{1,2}", after in "[a-z]{0,9}") {
             let odd = format!("{before}{end}{after}");
             prop_assert_eq!(faults("a@b", &odd, "x"), ["subject"]);
-            let odd_address = format!("{}@b", odd);
+            let odd_address = format!("{odd}@b");
             prop_assert_eq!(faults(&odd_address, "x", "x"), ["to"]);
         }
     }

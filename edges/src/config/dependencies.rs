@@ -11,7 +11,7 @@ use supervisor::{Backoff, Dependency, DependencyPolicy};
 
 /// The dependencies that can be configured, by the part of their path behind the first slash, with dots. A new one is one
 /// entry here.
-const KNOWN: [&str; 1] = ["store.database"];
+const KNOWN: [&str; 2] = ["store.database", "mail.smtp"];
 
 /// The longest span that a key takes.
 const LONGEST: Duration = Duration::from_hours(1);

@@ -56,6 +56,8 @@ settings! {
     accounts: accounts::Config,
     /// The history.
     ledger: ledger::Config,
+    /// Outgoing mail.
+    mail: mail::MailConfig,
     /// Terminals.
     ptys: ptys::Config,
     /// What is called outside.

@@ -6,10 +6,11 @@
 //!
 //! # Layout
 //! - From a socket to a request: `listen`, `limits`, `layers`, `router`, `routes` (who may do what), `caller` (who asks),
-//!   `state` (what handlers share).
+//!   `source` (from where, for the record), `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `drills`, `docs`.
+//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `mail`, `drills`,
+//!   `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -28,12 +29,14 @@ mod input;
 mod layers;
 mod limits;
 mod listen;
+mod mail;
 mod metrics;
 mod problem;
 mod repeats;
 mod router;
 mod routes;
 mod schema;
+mod source;
 mod state;
 mod status;
 mod streams;
@@ -50,6 +53,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
     events::CONCERN,
     terminals::CONCERN,
     tokens::CONCERN,
+    mail::CONCERN,
 ];
 
 use concern::Concern;

@@ -18,6 +18,7 @@ use ground::Id;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use ledger::Ledger;
+use mail::Outgoing;
 use ptys::Ptys;
 use serde_json::Value;
 use supervisor::{Domain, SystemBuilder};
@@ -67,6 +68,7 @@ pub(super) async fn edge(limits: Limits) -> AppState {
     let ledger = Ledger::handle(builder.address::<Ledger>());
     let history = TreeHistory::default();
     drop(ledger.ports(ground::Db::vacant(), std::sync::Arc::new(history.clone())));
+    let mail = Outgoing::handle(builder.address::<Outgoing>());
     let ptys = Ptys::handle(builder.address::<Ptys>());
     let system = builder.start().await.expect("an empty tree");
     history.begin(system.clone());
@@ -76,6 +78,7 @@ pub(super) async fn edge(limits: Limits) -> AppState {
         system,
         accounts,
         ledger,
+        mail,
         ptys,
         drills,
     };

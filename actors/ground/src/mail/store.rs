@@ -11,7 +11,10 @@ use crate::{args, clock};
 /// `Busy` when as many mails as may be are waiting, and any other [`DbError`]; then the whole transaction must fail.
 pub async fn enqueue(tx: &mut Conn, mail: &Mail) -> Result<(), DbError> {
     let (waiting,): (i64,) = tx
-        .fetch_one("SELECT count(*) FROM mail_queue WHERE state = 'waiting'", args![])
+        .fetch_one(
+            "SELECT count(*) FROM mail_queue WHERE state = 'waiting'",
+            args![],
+        )
         .await?;
     if waiting >= MAX_WAITING {
         return Err(DbError::Busy {

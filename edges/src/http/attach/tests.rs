@@ -71,6 +71,7 @@ impl House {
         // Terminals need the store softly; here it is switched off.
         builder.disable::<store::Store>("not needed here");
         let accounts = Accounts::handle(builder.address::<Accounts>());
+        let mail = mail::Outgoing::handle(builder.address::<mail::Outgoing>());
         let system = builder.start().await.expect("a tree");
         timeout(SOON, system.ready()).await.expect("ready");
 
@@ -83,6 +84,7 @@ impl House {
             system: system.clone(),
             accounts,
             ledger: ledger::LedgerHandle::default(),
+            mail,
             ptys: ptys.clone(),
         };
         let about = About {

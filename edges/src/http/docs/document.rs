@@ -296,6 +296,7 @@ const TAGS: &[(&str, &str)] = &[
         "Real faults on purpose, where configuration allows them.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
+    ("mail", "Outgoing mail: what waits, and what became of it."),
     ("about", "This description of the API."),
 ];
 

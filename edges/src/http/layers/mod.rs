@@ -14,6 +14,8 @@ mod origin;
 mod repeat;
 mod trace;
 
+pub(crate) use observe::RequestId;
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 

@@ -143,11 +143,13 @@ impl Session<'_> {
         match self.fault {
             Some(Fault::BrokenTls) => {
                 self.say("220 go ahead").await?;
-                self.say("this is no TLS at all, but a letter to whoever listens").await?;
+                self.say("this is no TLS at all, but a letter to whoever listens")
+                    .await?;
                 Ok(Then::End)
             }
             Some(Fault::InjectedAnswer) => {
-                self.say("220 go ahead\r\n250-sink.example\r\n250 AUTH PLAIN LOGIN").await?;
+                self.say("220 go ahead\r\n250-sink.example\r\n250 AUTH PLAIN LOGIN")
+                    .await?;
                 Ok(Then::Protect)
             }
             _ => {
@@ -166,7 +168,10 @@ impl Session<'_> {
             "PLAIN" => {
                 let text = self.reply_or(initial, "334 ").await?;
                 let mut parts = text.split('\0').skip(1);
-                parts.next().map(str::to_owned).zip(parts.next().map(str::to_owned))
+                parts
+                    .next()
+                    .map(str::to_owned)
+                    .zip(parts.next().map(str::to_owned))
             }
             "LOGIN" => {
                 let name = self.reply_or(initial, "334 VXNlcm5hbWU6").await?;
@@ -277,7 +282,9 @@ impl Session<'_> {
         if let Some(Fault::Slow(late)) = self.fault {
             pass(late).await;
         }
-        self.stream.write_all(format!("{answer}\r\n").as_bytes()).await?;
+        self.stream
+            .write_all(format!("{answer}\r\n").as_bytes())
+            .await?;
         self.stream.flush().await
     }
 
@@ -289,7 +296,10 @@ impl Session<'_> {
     /// One line with its end; nothing when the client has gone.
     async fn raw_line(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut line = Vec::new();
-        (&mut self.stream).take(MAX_LINE).read_until(b'\n', &mut line).await?;
+        (&mut self.stream)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .await?;
         Ok(line.ends_with(b"\r\n").then_some(line))
     }
 }
@@ -297,7 +307,11 @@ impl Session<'_> {
 impl<'a> Session<'a> {
     /// The same over TLS. What was read in clear text and not used is forgotten with it.
     async fn protected(self) -> io::Result<Session<'a>> {
-        let stream = self.shared.acceptor.accept(self.stream.into_inner()).await?;
+        let stream = self
+            .shared
+            .acceptor
+            .accept(self.stream.into_inner())
+            .await?;
         Ok(Session {
             stream: BufReader::new(Box::new(stream)),
             is_protected: true,
