@@ -111,8 +111,9 @@ impl Daemon {
                     Asked::Stop => break End::Asked,
                     Asked::Reload => {
                         systemd::reloading();
-                        self.configuration.reload();
+                        let entry = self.configuration.reload();
                         systemd::ready();
+                        wired.recorded(entry).await;
                     }
                 },
                 () = system.ended() => break End::RootEnded,

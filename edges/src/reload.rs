@@ -1,5 +1,6 @@
 //! SIGHUP: reads the configuration again. What is not sound changes nothing; what cannot change while the daemon runs is named.
 
+use ground::audit::{By, Entry, Outcome};
 use ground::config::{Effective, Reload};
 
 use crate::config::{self, Loaded, ReloadPlan, Settings, Sources};
@@ -26,24 +27,30 @@ impl Reloadable {
         &self.loaded.settings
     }
 
-    /// Reads all layers again and applies what can change live.
-    pub(crate) fn reload(&mut self) {
+    /// Reads all layers again and applies what can change live. Answers with what goes on record.
+    pub(crate) fn reload(&mut self) -> Entry {
+        let entry = By::system().entry("config.reload");
         match config::load(&self.sources) {
-            Ok(new) => self.apply(new),
+            Ok(new) => self.apply(new, entry),
             Err(invalid) => {
                 for finding in &invalid.findings {
                     tracing::error!(%finding, "configuration not reloaded");
                 }
+                entry
+                    .with_outcome(Outcome::Refused)
+                    .with("findings", invalid.findings.len())
             }
         }
     }
 
-    fn apply(&mut self, new: Loaded) {
+    fn apply(&mut self, new: Loaded, entry: Entry) -> Entry {
         let plan = config::plan(&self.loaded, &new);
         if plan.is_empty() {
             tracing::info!("configuration reloaded: nothing changed");
-            return;
+            return entry;
         }
+        let live: Vec<&str> = plan.live().map(|change| change.key.as_str()).collect();
+        let live = live.join(", ");
         self.apply_log(&plan, &new.settings);
         let waiting = waiting_keys(&plan);
         if !waiting.is_empty() {
@@ -54,6 +61,9 @@ impl Reloadable {
         self.loaded.effective.retain(waits);
         let applied = new.effective.into_iter().filter(|one| !waits(one));
         self.loaded.effective.extend(applied);
+        entry
+            .with("changed", live)
+            .with("waiting", waiting.join(", "))
     }
 
     fn apply_log(&mut self, plan: &ReloadPlan, new: &Settings) {

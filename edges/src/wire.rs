@@ -7,7 +7,9 @@ mod adapters;
 use std::sync::Arc;
 
 use accounts::{Accounts, AccountsHandle};
+use audit::{Audit, AuditHandle};
 use ground::Db;
+use idempotency::{Idempotency, IdempotencyHandle};
 use ledger::{Ledger, LedgerHandle};
 use mail::{MailHandle, Outgoing};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
@@ -20,6 +22,7 @@ use crate::config::{self, Settings};
 use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+use crate::master_key;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -30,6 +33,10 @@ pub struct Handles {
     pub system: System,
     /// Tokens.
     pub accounts: AccountsHandle,
+    /// What people did.
+    pub audit: AuditHandle,
+    /// Requests that are done once.
+    pub idempotency: IdempotencyHandle,
     /// What happened.
     pub ledger: LedgerHandle,
     /// Outgoing mail.
@@ -44,6 +51,8 @@ pub struct Handles {
 pub(crate) struct Wired {
     house: House,
     accounts: AccountsHandle,
+    audit: AuditHandle,
+    idempotency: IdempotencyHandle,
     ledger: LedgerHandle,
     history: TreeHistory,
     mail: MailHandle,
@@ -71,8 +80,17 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     house.add::<Accounts>(
         address,
         settings.accounts.clone(),
-        accounts.ports(db.clone()),
+        (accounts.ports(db.clone()))
+            .with_sealer(master_key::sealer(&settings.secrets, &options.data_dir)),
     );
+
+    let (address, audit) = house.domain::<Audit>();
+    let (audit, ports) = audit.ports(db.clone());
+    house.add::<Audit>(address, settings.audit.clone(), ports);
+
+    let (address, idempotency) = house.domain::<Idempotency>();
+    let ports = idempotency::Ports { db: db.clone() };
+    house.add::<Idempotency>(address, settings.idempotency.clone(), ports);
 
     let (address, ledger) = house.domain::<Ledger>();
     let history = TreeHistory::default();
@@ -99,6 +117,8 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     Ok(Wired {
         house,
         accounts,
+        audit,
+        idempotency,
         ledger,
         history,
         mail,
@@ -128,6 +148,8 @@ impl Wired {
             handles: Handles {
                 system: system.clone(),
                 accounts: self.accounts.clone(),
+                audit: self.audit.clone(),
+                idempotency: self.idempotency.clone(),
                 ledger: self.ledger.clone(),
                 mail: self.mail.clone(),
                 ptys: self.ptys.clone(),
@@ -141,6 +163,13 @@ impl Wired {
         });
         let gauges = state.listening.clone();
         Server::start(listeners, router(&state), &limits, drain, gauges)
+    }
+
+    /// Puts on record what the daemon did by itself; what cannot be stored at once waits in memory.
+    pub(crate) async fn recorded(&self, entry: ground::audit::Entry) {
+        if let Err(error) = self.audit.record(entry).await {
+            tracing::warn!(%error, "what the daemon did is not on record");
+        }
     }
 
     /// Tells a new user how to get in, as long as nobody has a token.

@@ -7,17 +7,19 @@
 //!
 //! * `first_light` is the whole story of a newcomer in one test.
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
-//! * `http_input`, `repeats`, `access`, `overload` are what clients do to it.
+//! * `http_input`, `repeats`, `access`, `factors`, `overload` are what clients do to it.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
-//!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it, `mail` what
-//!   it sends.
+//!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it,
+//!   `audit` what people did, `mail` what is sent to them.
 
 mod access;
+mod audit;
 mod cli;
 mod configuration;
 mod database;
 mod disk;
 mod drills;
+mod factors;
 mod first_light;
 mod http_input;
 mod ledger;

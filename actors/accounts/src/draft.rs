@@ -118,6 +118,7 @@ mod tests {
             name: Some("a\nb".to_owned()),
             scopes: vec!["reads".to_owned(), "read".to_owned(), "x".to_owned()],
             expires_in: Some(Duration::ZERO),
+            owner: None,
         };
         assert_eq!(
             pointers(&new, None),

@@ -1,6 +1,6 @@
 //! The public face: one method a request.
 
-use ground::audit::{Actor, Source};
+use ground::audit::By;
 use ground::{Id, Page, PageRequest};
 use supervisor::Address;
 
@@ -32,9 +32,8 @@ impl MailHandle {
     ///
     /// # Errors
     /// `NotFound`, `Ended`, and whatever keeps it from being stored. After `Deadline` or `Ask` it may have been stored all the same.
-    pub async fn retry(&self, id: Id, actor: Actor, source: Source) -> Result<(), MailError> {
-        #[rustfmt::skip]
-        let retry = |reply| MailMsg::Retry { id, actor, source, reply };
+    pub async fn retry(&self, id: Id, by: By) -> Result<(), MailError> {
+        let retry = |reply| MailMsg::Retry { id, by, reply };
         self.address.ask(retry).await?
     }
 }

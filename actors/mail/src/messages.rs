@@ -1,6 +1,6 @@
 //! What the sender can be asked. Others use the handle.
 
-use ground::audit::{Actor, Source};
+use ground::audit::By;
 use ground::{Id, Page, PageRequest};
 use supervisor::Reply;
 
@@ -24,10 +24,8 @@ pub enum MailMsg {
     Retry {
         /// Which mail.
         id: Id,
-        /// Who wants it.
-        actor: Actor,
-        /// From where.
-        source: Source,
+        /// Who wants it, and from where.
+        by: By,
         /// The answer.
         reply: Reply<Result<(), MailError>>,
     },

@@ -66,13 +66,8 @@ impl Worker for SenderActor {
                 let mails = store::mails_of_page(courier.db(), &page).await?;
                 Ok(page.page(mails, |mail| mail.id))
             }),
-            MailMsg::Retry {
-                id,
-                actor,
-                source,
-                reply,
-            } => self.serve(cx, reply, move |courier| async move {
-                let entry = Entry::new(actor, "mail.retry", source).on(id);
+            MailMsg::Retry { id, by, reply } => self.serve(cx, reply, move |courier| async move {
+                let entry = Entry::new(by.actor, "mail.retry", by.source).on(id);
                 store::make_due(courier.db(), id, clock::now(), entry).await?;
                 courier.nudge();
                 Ok(())

@@ -32,7 +32,7 @@ pub use change::{Change, ReloadPlan, plan};
 pub use dependencies::{DependenciesConfig, DependencyDefaults, DependencyOverride};
 pub use findings::{Finding, Invalid};
 pub use load::{Flag, Loaded, SYSTEM_FILE, Sources, load};
-pub use sections::{DrillsConfig, HttpConfig, LogConfig, LogFormat};
+pub use sections::{DrillsConfig, HttpConfig, LogConfig, LogFormat, SecretsConfig};
 pub use settings::Settings;
 pub use template::{Environment, template};
 pub use variables::environment;

@@ -1,9 +1,11 @@
-//! The sections that belong to the edges themselves: `[http]`, `[log]` and `[drills]`. Each domain declares its own.
+//! The sections that belong to the edges themselves: `[http]`, `[log]`, `[secrets]` and `[drills]`. Each domain declares its own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use ground::Secret;
 use ground::config::{Bytes, nearest};
+use ground::sealed::MasterKey;
 use tracing_subscriber::EnvFilter;
 
 ground::section! {
@@ -58,6 +60,23 @@ ground::section! {
         /// Whether an operator may start them.
         enabled: bool = false, reload daemon;
     }
+}
+
+ground::section! {
+    /// The key that stored secrets are sealed with, such as those of authenticator apps.
+    pub struct SecretsConfig in "secrets" {
+        /// The master key: 32 random bytes as base64 or hexadecimal digits, as `openssl rand -base64 32` prints them. Unset: the
+        /// file master.key in the data directory, which the first start makes. Keep a copy apart from the database's backups.
+        master_key: Secret = Secret::default(), check check_master_key, example r#"{ file = "/etc/mainstay/master-key" }"#, reload daemon;
+        /// Master keys of before. They open what they sealed and seal nothing; each secret moves to the present key when it is used.
+        older_keys: Vec<Secret> = Vec::new(), range ..=8, each check_master_key, reload daemon;
+    }
+}
+
+/// What cannot be a key is a fault of the configuration. The message holds nothing of it.
+fn check_master_key(key: &Secret) -> Result<(), String> {
+    let parsed = MasterKey::parse(key.expose());
+    parsed.map(drop).map_err(|error| error.to_string())
 }
 
 /// An origin is `scheme://host[:port]` and nothing behind it: a browser sends exactly that.

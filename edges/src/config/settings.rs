@@ -3,7 +3,7 @@
 use ground::config::{Effective, Group, Key, Problem, Reading, Section};
 
 use super::dependencies::DependenciesConfig;
-use super::sections::{DrillsConfig, HttpConfig, LogConfig};
+use super::sections::{DrillsConfig, HttpConfig, LogConfig, SecretsConfig};
 
 /// Lists the sections in the order of the default file; everything else follows from the list.
 macro_rules! settings {
@@ -52,8 +52,14 @@ settings! {
     log: LogConfig,
     /// The database.
     store: store::StoreConfig,
+    /// The master key.
+    secrets: SecretsConfig,
     /// Access tokens.
     accounts: accounts::Config,
+    /// The audit.
+    audit: audit::Config,
+    /// Requests that are done once.
+    idempotency: idempotency::Config,
     /// The history.
     ledger: ledger::Config,
     /// Outgoing mail.

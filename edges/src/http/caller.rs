@@ -8,11 +8,15 @@ use std::fmt;
 use accounts::{Identity, Role, Scope};
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
+use ground::audit::{Actor, Source};
+use ground::{Id, Micros};
 use http::request::Parts;
 use http::{HeaderMap, header};
+use ptys::Viewer;
 
 use super::codes;
-use super::listen::Peer;
+use super::layers::RequestId;
+use super::listen::{Connection, Peer};
 use super::problem::{BEARER, Problem};
 use super::routes::Needs;
 
@@ -29,6 +33,45 @@ pub enum Caller {
 }
 
 impl Caller {
+    /// The user who asks; none for the local operator and for the local operator's tokens.
+    pub fn user(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            // An owner that is no id owns nothing here, which is not the same as being the local operator.
+            Self::Token(identity) => {
+                let owner = identity.owner.as_deref()?;
+                Some(owner.parse().unwrap_or_else(|_| Id::generate()))
+            }
+        }
+    }
+
+    /// Who asks, as terminals want to know it.
+    pub fn viewer(&self) -> Viewer {
+        match (self, self.user()) {
+            (Self::Token(identity), Some(id)) => Viewer::User {
+                id,
+                role: identity.role.word(),
+            },
+            _ => Viewer::Operator,
+        }
+    }
+
+    /// Who asks, as it goes on record.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Local { uid } => Actor::Local { uid: *uid },
+            Self::Token(identity) => match self.user() {
+                None => Actor::Token {
+                    id: identity.token_id,
+                },
+                Some(id) => Actor::User {
+                    id,
+                    credential: Some(identity.token_id),
+                },
+            },
+        }
+    }
+
     /// Whether the caller may do what needs this.
     ///
     /// # Errors
@@ -58,6 +101,45 @@ impl Caller {
             &codes::MISSING_SCOPE,
             format!("this needs {missing}"),
         ))
+    }
+}
+
+impl Caller {
+    /// What the request came with, for the audit.
+    pub fn credential(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => Some(identity.token_id),
+        }
+    }
+
+    /// When the user signed in in person; `None` where nobody need be present.
+    pub fn signed_in_at(&self) -> Option<Micros> {
+        match self {
+            Self::Local { .. } | Self::Token(_) => None,
+        }
+    }
+}
+
+/// From where a request comes, for the audit.
+#[derive(Debug, Clone)]
+pub(crate) struct From_(pub(crate) Source);
+
+impl<S: Send + Sync> FromRequestParts<S> for From_ {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Connection>();
+        let agent = parts.headers.get(header::USER_AGENT);
+        let id = parts.extensions.get::<RequestId>();
+        Ok(Self(Source {
+            address: peer.and_then(|connection| match connection.peer {
+                Peer::Tcp(address) => Some(address.ip()),
+                Peer::Local { .. } => None,
+            }),
+            user_agent: agent.and_then(|agent| agent.to_str().ok().map(str::to_owned)),
+            request_id: id.map(|id| id.0.to_string()),
+        }))
     }
 }
 
@@ -134,8 +216,6 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use ground::Id;
-
     use super::*;
     use crate::http::routes::TABLE;
 
@@ -163,6 +243,32 @@ mod tests {
                 "{caller}"
             );
         }
+    }
+
+    #[test]
+    fn a_token_acts_for_its_owner() {
+        let of = |owner: Option<&str>| {
+            let Caller::Token(identity) = bearer(Role::Owner, &[]) else {
+                unreachable!("a token")
+            };
+            let owner = owner.map(Into::into);
+            Caller::Token(Identity { owner, ..identity })
+        };
+        let user = Id::generate();
+        assert_eq!(of(None).user(), None);
+        assert_eq!(of(None).viewer(), Viewer::Operator);
+        assert!(matches!(of(None).actor(), Actor::Token { .. }));
+        let owned = of(Some(&user.to_string()));
+        assert_eq!(owned.user(), Some(user));
+        assert!(matches!(owned.actor(), Actor::User { id, .. } if id == user));
+        let role = "owner";
+        assert_eq!(owned.viewer(), Viewer::User { id: user, role });
+        assert_ne!(of(Some("nobody")).viewer(), Viewer::Operator);
+        let local = Caller::Local { uid: 3 };
+        assert_eq!(
+            (local.user(), local.actor()),
+            (None, Actor::Local { uid: 3 })
+        );
     }
 
     #[test]

@@ -67,6 +67,8 @@ codes! {
         "Over TCP every route but /health* and /info needs `Authorization: Bearer mst_…`; make a token with `mainstay token create`.");
     FOREIGN_ORIGIN = ("http.foreign_origin", 403, "Foreign origin",
         "A browser page of another origin asked; add the origin to `http.allowed_origins` if it is yours.");
+    NOT_A_USER = ("http.not_a_user", 403, "No user",
+        "The route is about the account of the user who asks; the local operator and tokens without a user have none.");
     MISSING_SCOPE = ("http.missing_scope", 403, "Scope missing",
         "The token does not carry the scope that this route needs; the detail names it.");
     UNKNOWN_ROUTE = ("http.unknown_route", 404, "No such route",
@@ -206,6 +208,45 @@ pub const OPERATORS: &[DomainCode] = &[
     ),
 ];
 
+/// The codes of requests with an `Idempotency-Key`.
+pub const KEYS: &[DomainCode] = &[
+    (
+        "idempotency.answer_withheld",
+        409,
+        "The request with this key took effect; its answer showed a secret or was too large and was not stored. Look at what it made.",
+    ),
+    (
+        "idempotency.busy",
+        503,
+        "Too many requests with an Idempotency-Key are under way; nothing was done.",
+    ),
+    (
+        "idempotency.down",
+        503,
+        "Requests with an Idempotency-Key are not served at the moment; nothing was done.",
+    ),
+    (
+        "idempotency.internal",
+        500,
+        "A fault of the server; nothing was done, and the log has it under the request id.",
+    ),
+    (
+        "idempotency.not_claimed",
+        503,
+        "The database did not take the Idempotency-Key in time; nothing was done.",
+    ),
+    (
+        "idempotency.store_lost",
+        503,
+        "The database is away, so nobody could promise that the request is done only once; nothing was done.",
+    ),
+    (
+        "idempotency.unknown_outcome",
+        409,
+        "A request with this key was begun, and the daemon ended before its end was known. Look whether it took effect, then use a new key.",
+    ),
+];
+
 /// The codes of the supervisor and the domains. A test holds them against their sources.
 pub fn of_domains() -> impl Iterator<Item = &'static DomainCode> {
     super::CONCERNS.iter().flat_map(|concern| concern.codes)
@@ -229,6 +270,10 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("too_large", "the number is above its maximum"),
     ("too_long", "the text or list is longer than allowed"),
     (
+        "too_many",
+        "one of several fields was asked for, and more are there",
+    ),
+    (
         "too_many_findings",
         "there are more findings than are listed",
     ),
@@ -237,6 +282,10 @@ pub const FINDINGS: &[(&str, &str)] = &[
     (
         "unknown_field",
         "there is no field or parameter of this name",
+    ),
+    (
+        "wrong_code",
+        "the code is wrong, of another time, or was used before",
     ),
     (
         "wrong_type",
@@ -302,8 +351,22 @@ mod tests {
             .map(|domain| domain.file_name().to_string_lossy().into_owned())
             // Their errors reach operators through the tree, never a client.
             .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
-            .map(|domain| format!("actors/{domain}/src/error.rs"))
+            .flat_map(|domain| errors_of(&format!("actors/{domain}/src")))
             .chain(others.map(str::to_owned))
+            .collect()
+    }
+
+    /// A domain's `error.rs`, and those of its folders.
+    fn errors_of(source: &str) -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let entries = std::fs::read_dir(root.join(source)).expect("a domain");
+        let folders = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        std::iter::once(String::new())
+            .chain(folders)
+            .map(|folder| format!("{source}/{folder}/error.rs"))
+            .filter(|file| root.join(file).is_file())
             .collect()
     }
 

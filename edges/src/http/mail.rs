@@ -136,10 +136,9 @@ pub(crate) async fn list(
         (status = 504, description = "`mail.deadline`")))]
 pub(crate) async fn retry(
     State(edge): State<AppState>,
-    asker: Asker,
+    Asker(by): Asker,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    let Asker { actor, source } = asker;
-    edge.handles.mail.retry(id, actor, source).await?;
+    edge.handles.mail.retry(id, by).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -6,17 +6,19 @@
 //!
 //! # Layout
 //! - From a socket to a request: `listen`, `limits`, `layers`, `router`, `routes` (who may do what), `caller` (who asks),
-//!   `source` (from where, for the record), `state` (what handlers share).
+//!   `source` (who, from where, for the record), `trail` (putting it there), `state` (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
-//!   (`Idempotency-Key`).
-//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `mail`, `drills`,
-//!   `docs`.
+//!   and `lasting` (`Idempotency-Key`).
+//! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `audit`, `auth`
+//!   (second factors, recovery), `mail`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
 //! [`Server::start`]; at the end [`Server::refuse`] and [`Server::drain`].
 
 mod attach;
+mod audit;
+mod auth;
 pub mod caller;
 pub mod codes;
 mod concern;
@@ -26,6 +28,7 @@ mod events;
 mod gate;
 mod health;
 mod input;
+mod lasting;
 mod layers;
 mod limits;
 mod listen;
@@ -45,14 +48,19 @@ mod terminals;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trail;
 mod waits;
 
 /// The concerns of the edge. A new domain is one line here.
 pub(crate) static CONCERNS: &[Concern] = &[
     router::OPERATORS,
+    router::KEYS,
     events::CONCERN,
     terminals::CONCERN,
     tokens::CONCERN,
+    auth::factors::CONCERN,
+    auth::recovery::CONCERN,
+    audit::CONCERN,
     mail::CONCERN,
 ];
 

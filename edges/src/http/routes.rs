@@ -34,6 +34,8 @@ pub struct Route {
     pub is_probe: bool,
     /// Whether it makes something new, so that a client may name its request and send it twice.
     pub creates: bool,
+    /// Whether its answer shows a secret, which must not be stored anywhere.
+    pub shows_secret: bool,
 }
 
 /// To read what changes nothing.
@@ -51,6 +53,7 @@ pub(super) const fn route(method: Method, path: &'static str, needs: Needs) -> R
         needs,
         is_probe: false,
         creates: false,
+        shows_secret: false,
     }
 }
 
@@ -61,6 +64,7 @@ const fn probe(path: &'static str, needs: Needs) -> Route {
         needs,
         is_probe: true,
         creates: false,
+        shows_secret: false,
     }
 }
 
@@ -72,6 +76,19 @@ pub(super) const fn creating(path: &'static str, needs: Needs) -> Route {
         needs,
         is_probe: false,
         creates: true,
+        shows_secret: false,
+    }
+}
+
+/// A POST that makes something new and shows a secret of it, this once.
+pub(super) const fn creating_secret(path: &'static str, needs: Needs) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        needs,
+        is_probe: false,
+        creates: true,
+        shows_secret: true,
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::net::IpAddr;
 
-use accounts::Identity;
 use axum::extract::FromRequestParts;
-use ground::audit::{Actor, MAX_TEXT, Source};
+use ground::audit::{By, MAX_TEXT, Source};
 use http::header;
 use http::request::Parts;
 
@@ -15,39 +14,17 @@ use super::problem::Problem;
 
 /// The caller of a request with its address, what it says it is, and the id of the request.
 #[derive(Debug, Clone)]
-pub(crate) struct Asker {
-    /// Who.
-    pub(crate) actor: Actor,
-    /// From where.
-    pub(crate) source: Source,
-}
+pub(crate) struct Asker(pub(crate) By);
 
 impl<S: Send + Sync> FromRequestParts<S> for Asker {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
-        Ok(Self {
-            actor: actor_of(&caller),
+        Ok(Self(By {
+            actor: caller.actor(),
             source: source_of(parts),
-        })
-    }
-}
-
-/// Who asks, as it goes on record. A token that belongs to no user is the local operator's.
-fn actor_of(caller: &Caller) -> Actor {
-    let of_user = |identity: &Identity| identity.owner.as_deref()?.parse().ok();
-    match caller {
-        Caller::Local { uid } => Actor::Local { uid: *uid },
-        Caller::Token(identity) => match of_user(identity) {
-            Some(id) => Actor::User {
-                id,
-                credential: Some(identity.token_id),
-            },
-            None => Actor::Local {
-                uid: rustix::process::getuid().as_raw(),
-            },
-        },
+        }))
     }
 }
 
@@ -68,5 +45,28 @@ fn address_of(parts: &Parts) -> Option<IpAddr> {
     match connection.peer {
         Peer::Local { .. } => None,
         Peer::Tcp(address) => Some(address.ip().to_canonical()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    #[test]
+    fn a_request_tells_where_it_comes_from() {
+        let request = Request::builder().header("user-agent", "x".repeat(1_000));
+        let (mut parts, ()) = request.body(()).expect("a request").into_parts();
+        parts.extensions.insert(RequestId("r-1".into()));
+        let peer = Peer::Tcp("[::ffff:192.0.2.1]:1".parse().expect("an address"));
+        parts.extensions.insert(Connection::for_tests(peer));
+        let source = source_of(&parts);
+        assert_eq!(source.address, "192.0.2.1".parse().ok());
+        assert_eq!(source.request_id.as_deref(), Some("r-1"));
+        assert_eq!(source.user_agent.map(|agent| agent.len()), Some(MAX_TEXT));
+        let local = Peer::Local { uid: 0, pid: None };
+        parts.extensions.insert(Connection::for_tests(local));
+        assert_eq!(source_of(&parts).address, None);
     }
 }

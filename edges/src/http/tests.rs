@@ -4,6 +4,7 @@
 //! that domain is down: what happens then is part of the promise. What the domains do is tested with them and end to end.
 
 mod documents;
+mod factors;
 mod permissions;
 mod problems;
 mod tree;
@@ -11,12 +12,14 @@ mod tree;
 use std::time::Duration;
 
 use accounts::{Accounts, Identity, Role, Scope};
+use audit::Audit;
 use axum::Router;
 use axum::body::Body;
 use futures::future::BoxFuture;
 use ground::Id;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
+use idempotency::Idempotency;
 use ledger::Ledger;
 use mail::Outgoing;
 use ptys::Ptys;
@@ -33,13 +36,13 @@ use super::problem::Problem;
 use super::state::{About, AppState, Parts};
 use crate::wire::{Handles, TreeHistory};
 
-/// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`; none of them ends.
+/// Knows the tokens `mst_all`, `mst_read`, `mst_operator` and `mst_terminals`, and `mst_user` of a user; none of them ends.
 struct Doorman;
 
 impl Gate for Doorman {
     fn verify<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Result<Identity, Problem>> {
         let scopes: Option<Vec<Scope>> = match token {
-            "mst_all" => Some(vec![]),
+            "mst_all" | "mst_user" => Some(vec![]),
             "mst_read" => Some(vec![Scope::Read]),
             "mst_operator" => Some(vec![Scope::Operator]),
             "mst_terminals" => Some(vec![Scope::Terminals]),
@@ -48,7 +51,7 @@ impl Gate for Doorman {
         let identity = scopes.map(|scopes| Identity {
             token_id: Id::from_bytes([7; 16]),
             name: "test".into(),
-            owner: None,
+            owner: (token == "mst_user").then(|| Id::from_bytes([9; 16]).to_string().into()),
             role: Role::Owner,
             scopes: scopes.into_iter().collect(),
             expires_at: None,
@@ -65,6 +68,8 @@ impl Gate for Doorman {
 pub(super) async fn edge(limits: Limits) -> AppState {
     let builder = SystemBuilder::new();
     let accounts = Accounts::handle(builder.address::<Accounts>());
+    let audit = Audit::handle(builder.address::<Audit>());
+    let idempotency = Idempotency::handle(builder.address::<Idempotency>());
     let ledger = Ledger::handle(builder.address::<Ledger>());
     let history = TreeHistory::default();
     drop(ledger.ports(ground::Db::vacant(), std::sync::Arc::new(history.clone())));
@@ -77,6 +82,8 @@ pub(super) async fn edge(limits: Limits) -> AppState {
     let handles = Handles {
         system,
         accounts,
+        audit,
+        idempotency,
         ledger,
         mail,
         ptys,

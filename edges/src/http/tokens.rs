@@ -15,7 +15,8 @@ use super::caller::Caller;
 use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
-use super::routes::{Needs, READ, creating, route};
+use super::routes::{Needs, READ, creating_secret, route};
+use super::source::Asker;
 use super::state::AppState;
 use http::Method;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +27,7 @@ pub(super) const CONCERN: Concern = Concern {
     routes,
     table: &[
         route(Method::GET, "/api/v1/tokens", READ),
-        creating("/api/v1/tokens", Needs::Everything),
+        creating_secret("/api/v1/tokens", Needs::Everything),
         route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
     ],
     codes: &[
@@ -147,6 +148,7 @@ impl From<NewTokenBody> for NewToken {
             name: body.name,
             scopes,
             expires_in: body.expires_in_s.map(Duration::from_secs),
+            owner: None,
         }
     }
 }
@@ -241,9 +243,11 @@ impl From<(TokenInfo, Secret)> for CreatedToken {
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(PageQuery), responses((status = 200, body = TokenPage)))]
 pub(crate) async fn list(
     State(edge): State<AppState>,
+    caller: Caller,
     Query(asked): Query<PageQuery>,
 ) -> Result<Answer<Page<TokenInfo>>, Problem> {
-    Ok(Answer(edge.handles.accounts.list(asked.page()?).await?))
+    let (page, owner) = (asked.page()?, caller.user());
+    Ok(Answer(edge.handles.accounts.list(page, owner).await?))
 }
 
 /// Make a token
@@ -258,10 +262,15 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     Json(body): Json<NewTokenBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<CreatedToken>), Problem> {
-    let made = edge.handles.accounts.create(body.into()).await?;
-    tracing::info!(%caller, token = %made.0.id, "token made");
+    let owner = caller.user();
+    let new = NewToken {
+        owner,
+        ..body.into()
+    };
+    let made = edge.handles.accounts.create(new, by).await?;
     let location = format!("/api/v1/tokens/{}", made.0.id);
     Ok((
         StatusCode::CREATED,
@@ -279,9 +288,10 @@ pub(crate) async fn create(
 pub(crate) async fn revoke(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    edge.handles.accounts.revoke(id).await?;
-    tracing::info!(%caller, token = %id, "token revoked");
+    let accounts = &edge.handles.accounts;
+    accounts.revoke(id, caller.user(), by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

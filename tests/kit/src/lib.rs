@@ -41,7 +41,7 @@ pub use builder::Builder;
 pub use client::{Client, Reply, Request};
 pub use command::{Ended, can_mount, run_cli};
 pub use daemon::Daemon;
-pub use database::{Database, SharedDatabase, sql, sql_text};
+pub use database::{Database, Held, SharedDatabase, hold, sql, sql_text};
 pub use events::{Event, Events};
 pub use home::Home;
 pub use output::Output;

@@ -16,7 +16,7 @@ use sqlx::{
 use crate::db::error::classify;
 use crate::db::row::Inner;
 use crate::db::value::{for_postgres, for_sqlite};
-use crate::db::{DbError, Fault, FromRow, Row, Value};
+use crate::db::{DbError, Fault, FromRow, Row, Setback, Value};
 
 /// Which database is behind the handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +35,7 @@ pub struct Conn {
     failures: u64,
     /// The present write wants its end to be heard.
     rings: bool,
+    setback: Option<Setback>,
 }
 
 enum Link {
@@ -88,6 +89,7 @@ impl Conn {
             fault: None,
             failures: 0,
             rings: false,
+            setback: None,
         }
     }
 
@@ -99,6 +101,7 @@ impl Conn {
             fault: None,
             failures: 0,
             rings: false,
+            setback: None,
         }
     }
 
@@ -289,14 +292,20 @@ impl Conn {
         self.fault
     }
 
-    /// Forgets what [`Conn::fault`] holds, once it was dealt with.
+    /// Forgets what [`Conn::fault`] and [`Conn::take_setback`] hold, once it was dealt with.
     pub const fn forgive(&mut self) {
         self.fault = None;
+        self.setback = None;
     }
 
     /// How many statements have failed here so far.
     pub const fn failures(&self) -> u64 {
         self.failures
+    }
+
+    /// How the database failed the newest statement that it failed here; asking forgets it.
+    pub const fn take_setback(&mut self) -> Option<Setback> {
+        self.setback.take()
     }
 
     /// What ends the statement running here.
@@ -324,6 +333,9 @@ impl Conn {
         }
         self.fault = self.fault.max(fault);
         self.failures += 1;
+        if fault != Some(Fault::Full) {
+            self.setback = told.setback().or(self.setback);
+        }
         told
     }
 }

@@ -195,11 +195,7 @@ async fn a_server_that_is_away_is_told_and_what_waits_is_sent_when_it_is_back() 
         let attempts = house.only().await.attempts;
         house
             .mail
-            .retry(
-                house.only().await.id,
-                ground::audit::Actor::System,
-                ground::audit::Source::default(),
-            )
+            .retry(house.only().await.id, ground::audit::By::system())
             .await
             .expect("due");
         assert!(

@@ -295,7 +295,15 @@ const TAGS: &[(&str, &str)] = &[
         "drills",
         "Real faults on purpose, where configuration allows them.",
     ),
+    (
+        "audit",
+        "The record of what people did: read it, prove it, take it elsewhere.",
+    ),
     ("tokens", "Personal access tokens, the way in over TCP."),
+    (
+        "auth",
+        "The own account: second factors, a forgotten password, the address.",
+    ),
     ("mail", "Outgoing mail: what waits, and what became of it."),
     ("about", "This description of the API."),
 ];

@@ -3,13 +3,16 @@
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
 use tracing::Span;
 
 use crate::http::caller::{Caller, identify};
+use crate::http::codes;
 use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, RouteId, TABLE};
+use crate::http::source::source_of;
 use crate::http::state::AppState;
 
 /// The layer.
@@ -37,9 +40,19 @@ async fn admitted(edge: &AppState, request: &Parts) -> Result<Option<Caller>, Pr
         return Ok(None);
     }
     let peer = peer_of(request)?;
-    let caller = identify(&peer, &request.headers, &*edge.gate).await?;
+    let caller = identify(&peer, &request.headers, &*edge.gate).await;
+    let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;
     caller.may(needs)?;
     Ok(Some(caller))
+}
+
+/// Puts a wrong token on record. One that could not be checked, and a request without any, are none.
+fn note_refusal(edge: &AppState, request: &Parts, problem: &Problem) {
+    let is_refusal = problem.status() == StatusCode::UNAUTHORIZED;
+    if is_refusal && problem.code() != codes::MISSING_TOKEN.code {
+        let source = source_of(request);
+        edge.handles.audit.refused(&source, problem.code());
+    }
 }
 
 /// What the request needs. A path that is not served, or not with this method, still asks for a login: a stranger

@@ -1,0 +1,4 @@
+//! Signing in and what belongs to it: one file a concern.
+
+pub(super) mod factors;
+pub(super) mod recovery;
