@@ -11,6 +11,7 @@ use audit::{Audit, AuditHandle};
 use ground::Db;
 use idempotency::{Idempotency, IdempotencyHandle};
 use ledger::{Ledger, LedgerHandle};
+use mail::{MailHandle, Outgoing};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
 use store::Store;
 use supervisor::System;
@@ -39,6 +40,8 @@ pub struct Handles {
     pub idempotency: IdempotencyHandle,
     /// What happened.
     pub ledger: LedgerHandle,
+    /// Outgoing mail.
+    pub mail: MailHandle,
     /// Terminals.
     pub ptys: PtysHandle,
     /// Fault drills.
@@ -53,6 +56,7 @@ pub(crate) struct Wired {
     idempotency: IdempotencyHandle,
     ledger: LedgerHandle,
     history: TreeHistory,
+    mail: MailHandle,
     ptys: PtysHandle,
 }
 
@@ -95,6 +99,14 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let ports = ledger.ports(db.clone(), Arc::new(history.clone()));
     house.add::<Ledger>(address, settings.ledger.clone(), ports);
 
+    let (address, mail) = house.domain::<Outgoing>();
+    let ports = mail::Ports {
+        db: db.clone(),
+        data_dir: options.data_dir.clone(),
+        smtp: (settings.dependencies).dependency(mail::SMTP, |base| settings.mail.dependency(base)),
+    };
+    house.add::<Outgoing>(address, settings.mail.clone(), ports);
+
     let (address, ptys) = house.domain::<Ptys>();
     let environment = DaemonEnvironment::new(config::environment());
     house.add::<Ptys>(
@@ -111,6 +123,7 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
         idempotency,
         ledger,
         history,
+        mail,
         ptys,
     })
 }
@@ -140,6 +153,7 @@ impl Wired {
                 audit: self.audit.clone(),
                 idempotency: self.idempotency.clone(),
                 ledger: self.ledger.clone(),
+                mail: self.mail.clone(),
                 ptys: self.ptys.clone(),
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },

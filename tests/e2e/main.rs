@@ -11,7 +11,7 @@
 //!   `schemathesis` what a program does that has read the description; `people` is who they are, `federation` how they come in from outside.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it,
-//!   `audit` what people did.
+//!   `audit` what people did, `mail` what is sent to them.
 
 mod access;
 mod armour;
@@ -27,6 +27,7 @@ mod federation;
 mod first_light;
 mod http_input;
 mod ledger;
+mod mail;
 mod overload;
 mod people;
 mod process;

@@ -10,6 +10,7 @@ use crate::federation::{Federation, Issuers};
 use crate::messages::ManagerMsg;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
+use crate::recovery::Recovery;
 use crate::revocations::TokenWatch;
 use crate::sessions::Sessions;
 use crate::types::{Identity, NewToken, TokenInfo};
@@ -53,6 +54,11 @@ impl AccountsHandle {
     /// Outside issuers by which people sign in.
     pub fn federation(&self) -> &Federation {
         &self.shared.federation
+    }
+
+    /// Recovery over mail.
+    pub fn recovery(&self) -> Recovery {
+        Recovery::new(self.shared.recovery.clone())
     }
 
     /// The sessions of users.

@@ -24,7 +24,7 @@
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
 //! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
 //! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
-//! - `people`: users, passwords, signing in.
+//! - `people`: users, passwords, signing in. `recovery`: tokens that are mailed, for a new password or to prove an address.
 //! - `store`: every statement about tokens. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
@@ -45,6 +45,7 @@ mod manifest;
 mod messages;
 mod people;
 mod ports;
+mod recovery;
 mod refusals;
 mod revocations;
 mod scopes;
@@ -75,6 +76,7 @@ pub use people::{
     Registration, Requester, SETUP_PREFIX, Setup, SignInError, Standing, User,
 };
 pub use ports::Ports;
+pub use recovery::{Holder, NewEmail, Recovery, RecoveryError, Reset};
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};
 pub use sessions::{

@@ -15,6 +15,7 @@ use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
 use crate::people::{self, PeopleActor};
 use crate::ports::Ports;
+use crate::recovery::{self, RecoveryActor};
 use crate::sessions::SessionsActor;
 
 const MANAGER: &str = "manager";
@@ -22,6 +23,7 @@ const SESSIONS: &str = "sessions";
 const PEOPLE: &str = "people";
 const FACTORS: &str = "factors";
 const FEDERATION: &str = "federation";
+const RECOVERY: &str = "recovery";
 
 /// Access tokens: who may come in.
 #[derive(Debug)]
@@ -82,7 +84,7 @@ impl Domain for Accounts {
         let address = seed.ports.shared.sessions.address.clone();
         let policy = Policy::default();
         let sessions = ChildSpec::actor::<SessionsActor>(SESSIONS, address, seed.clone(), policy);
-        let people = people(&seed);
+        let (people, recovery) = (people(&seed), recovery(&seed));
         let mut issuers = seed.ports.issuers.nodes();
         issuers.push(federation(&seed));
         let manager = ChildSpec::actor::<ManagerActor>(
@@ -91,10 +93,21 @@ impl Domain for Accounts {
             seed,
             Policy::default(),
         );
-        let mut children = vec![manager, sessions, factors, people];
+        let mut children = vec![manager, sessions, factors, people, recovery];
         children.extend(issuers);
         Ok(Started::new(Strategy::OneForOne, children))
     }
+}
+
+/// Who mails tokens. Without it nobody recovers a password, and all else goes on.
+fn recovery(seed: &Seed) -> ChildSpec {
+    let shared = seed.ports.shared.clone();
+    let address = shared.recovery.clone();
+    let factors = Arc::new(shared.factors.clone());
+    let (db, url) = (seed.ports.db.clone(), seed.config.public_url.as_deref());
+    let desk = recovery::Desk::new(db, shared, factors, url);
+    let policy = Policy::default().bears(Level::Degraded);
+    ChildSpec::actor::<RecoveryActor>(RECOVERY, address, Arc::new(desk), policy)
 }
 
 /// Who looks after people. Without it those who are in stay in.

@@ -4,13 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ground::{Db, Sealer};
+use supervisor::Address;
 
 use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
 use crate::people;
+use crate::recovery::RecoveryMsg;
 use crate::revocations::Revocations;
 use crate::sessions::Sessions;
+
+/// Requests about recovery that are admitted.
+const RECOVERY_MAILBOX: u32 = 128;
 
 /// What a start of the domain is given; [`AccountsHandle::ports`](crate::AccountsHandle::ports) makes it.
 #[derive(Debug, Clone)]
@@ -49,6 +54,7 @@ pub(crate) struct Shared {
     pub(crate) people: people::Shared,
     pub(crate) federation: Federation,
     pub(crate) sessions: Sessions,
+    pub(crate) recovery: Address<RecoveryMsg>,
 }
 
 impl Shared {
@@ -67,6 +73,7 @@ impl Shared {
             federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),
             sessions: Sessions::new(revocations),
+            recovery: Address::vacant("/accounts/recovery", RECOVERY_MAILBOX),
         }
     }
 }

@@ -11,7 +11,7 @@ use supervisor::{Backoff, Dependency, DependencyPolicy};
 
 /// The dependencies that can be configured, by the part of their path behind the first slash, with dots. A new one is one
 /// entry here.
-const KNOWN: [&str; 1] = ["store.database"];
+const KNOWN: [&str; 2] = ["store.database", "mail.smtp"];
 /// Dependencies that have names of their own: the place of their groups, and what their names begin with here. The section of the
 /// groups must be read before this one.
 const NAMED: [(&str, &str); 1] = [("accounts.issuers", "accounts.issuer_")];

@@ -65,6 +65,8 @@ settings! {
     idempotency: idempotency::Config,
     /// The history.
     ledger: ledger::Config,
+    /// Outgoing mail.
+    mail: mail::MailConfig,
     /// Terminals.
     ptys: ptys::Config,
     /// What is called outside.

@@ -22,6 +22,7 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use idempotency::Idempotency;
 use ledger::Ledger;
+use mail::Outgoing;
 use ptys::Ptys;
 use serde_json::Value;
 use supervisor::{Domain, SystemBuilder};
@@ -93,6 +94,7 @@ pub(super) async fn edge(limits: Limits) -> AppState {
     let ledger = Ledger::handle(builder.address::<Ledger>());
     let history = TreeHistory::default();
     drop(ledger.ports(ground::Db::vacant(), std::sync::Arc::new(history.clone())));
+    let mail = Outgoing::handle(builder.address::<Outgoing>());
     let ptys = Ptys::handle(builder.address::<Ptys>());
     let system = builder.start().await.expect("an empty tree");
     history.begin(system.clone());
@@ -104,6 +106,7 @@ pub(super) async fn edge(limits: Limits) -> AppState {
         audit,
         idempotency,
         ledger,
+        mail,
         ptys,
         drills,
     };

@@ -71,6 +71,7 @@ impl House {
         // Terminals need the store softly; here it is switched off.
         builder.disable::<store::Store>("not needed here");
         let accounts = Accounts::handle(builder.address::<Accounts>());
+        let mail = mail::Outgoing::handle(builder.address::<mail::Outgoing>());
         let idempotency = builder.address::<idempotency::Idempotency>();
         let idempotency = idempotency::Idempotency::handle(idempotency);
         let audit = audit::Audit::handle(builder.address::<audit::Audit>());
@@ -88,6 +89,7 @@ impl House {
             audit,
             idempotency,
             ledger: ledger::LedgerHandle::default(),
+            mail,
             ptys: ptys.clone(),
         };
         let about = About {

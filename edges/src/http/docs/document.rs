@@ -340,11 +340,15 @@ const TAGS: &[(&str, &str)] = &[
         "The record of what people did: read it, prove it, take it elsewhere.",
     ),
     ("tokens", "Personal access tokens, the way in over TCP."),
-    ("auth", "The own account: second factors, outside issuers."),
+    (
+        "auth",
+        "The own account: second factors, outside issuers, a forgotten password, the address.",
+    ),
     (
         "sessions",
         "Sign-ins that last: the next tokens, leaving, what is signed in where.",
     ),
+    ("mail", "Outgoing mail: what waits, and what became of it."),
     ("about", "This description of the API."),
 ];
 
