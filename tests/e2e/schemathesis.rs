@@ -28,7 +28,6 @@ const DEADLY: &str = "^/api/v1/(tokens/|supervisor/)";
 
 #[tokio::test]
 #[ignore = "takes minutes: `cargo xtask test --only schemathesis`"]
-#[expect(clippy::print_stderr, reason = "a skipped test says why")]
 async fn schemathesis_finds_nothing() {
     if Command::new("st").arg("--version").output().await.is_err() {
         eprintln!("skipped: there is no program `st`; install it with `pip install schemathesis`");
