@@ -139,6 +139,11 @@ fn filled(path: &str, piece: &str) -> String {
 
 const NOBODYS_ID: &str = "0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f";
 
+/// The route is about the account of a user, and the one who asks here is none.
+fn is_about_a_user(answer: &Raw) -> bool {
+    answer.status == 403 && answer.code.as_deref() == Some("http.not_a_user")
+}
+
 async fn bad_paths_and_queries(database: SharedDatabase) {
     let target = Target::start(&database).await;
     let long = "x".repeat(6_000);
@@ -148,6 +153,11 @@ async fn bad_paths_and_queries(database: SharedDatabase) {
             if path.contains('{') {
                 let path = filled(path, piece);
                 let answer = target.send(method, &path, b"", b"").await;
+                if path.ends_with("/callback") {
+                    // A browser stands here, sent by an issuer: it is sent on, to a page that tells what is wrong.
+                    assert_eq!(answer.status, 303, "{method} {path}: {answer:?}");
+                    continue;
+                }
                 assert!(
                     (400..500).contains(&answer.status),
                     "{method} {path}: {answer:?}"
@@ -323,15 +333,17 @@ async fn bad_bodies(database: SharedDatabase) {
         ] {
             let header = format!("content-type: {kind}\r\n");
             let answer = target.send(method, &path, header.as_bytes(), &good).await;
-            let is_refused = answer.status == 415 || kind == "\u{1}" && answer.status == 400;
+            let is_refused = answer.status == 415
+                || kind == "\u{1}" && answer.status == 400
+                || is_about_a_user(&answer);
             assert!(is_refused, "{method} {path} {kind:?}: {answer:?}");
         }
         let packed = b"content-type: application/json\r\ncontent-encoding: gzip\r\n";
         let answer = target.send(method, &path, packed, &good).await;
-        assert_eq!(
-            answer.code.as_deref(),
-            Some("http.encoded_body"),
-            "{method} {path}"
+        let is_refused = answer.code.as_deref() == Some("http.encoded_body");
+        assert!(
+            is_refused || is_about_a_user(&answer),
+            "{method} {path}: {answer:?}"
         );
     }
     assert!(with_body >= 3, "{with_body}");
