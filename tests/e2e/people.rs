@@ -17,6 +17,7 @@ on_both_databases![
     an_invitation_lets_somebody_in_once,
     roles_are_kept_and_the_last_owner_stays,
     who_is_disabled_is_out_at_once,
+    ones_own_password_ends_the_other_sessions,
     the_command_line_looks_after_people,
 ];
 
@@ -44,6 +45,12 @@ async fn set_up(daemon: &Daemon, token: &str, email: &str) -> Reply {
 async fn sign_in(daemon: &Daemon, email: &str, password: &str) -> Reply {
     let body = json!({ "email": email, "password": password });
     daemon.anonymous().post("/api/v1/auth/login", &body).await
+}
+
+/// A client with a session of a user.
+async fn signed_in(daemon: &Daemon, email: &str, password: &str) -> Client {
+    let tokens = sign_in(daemon, email, password).await.expect(200).json();
+    daemon.with_token(tokens["access_token"].as_str().expect("an access token"))
 }
 
 /// A user made by the local operator, with [`PASSWORD`]; gives the id.
@@ -364,14 +371,15 @@ async fn roles_are_kept_and_the_last_owner_stays(database: SharedDatabase) {
     patch(&daemon.local(), &admin, "*", &json!({ "role": "owner" }))
         .await
         .expect(200);
+    // A token never has more rights than it was made with.
     by_admin
         .delete(&format!("/api/v1/users/{owner}"))
         .await
-        .expect(204);
-    by_admin
-        .get(&format!("/api/v1/users/{owner}"))
-        .await
-        .problem(404);
+        .problem(403);
+    let by_owner = token_of(&daemon, "admin@example.com").await;
+    let path = format!("/api/v1/users/{owner}");
+    by_owner.delete(&path).await.expect(204);
+    by_owner.get(&path).await.problem(404);
     daemon.stop().await;
 }
 
@@ -380,14 +388,19 @@ async fn who_is_disabled_is_out_at_once(database: SharedDatabase) {
     user(&daemon, "owner@example.com", "owner").await;
     let ada = user(&daemon, "ada@example.com", "admin").await;
     let client = token_of(&daemon, "ada@example.com").await;
+    let session = signed_in(&daemon, "ada@example.com", PASSWORD).await;
     let mut stream = client.events("/api/v1/status/stream", None).await;
+    let mut other = session.events("/api/v1/status/stream", None).await;
     client.get("/api/v1/me").await.expect(200);
+    session.get("/api/v1/me").await.expect(200);
     daemon
         .cli(&["user", "disable", "ada@example.com"])
         .await
         .expect(0);
     client.get("/api/v1/me").await.problem(401);
+    session.get("/api/v1/me").await.problem(401);
     stream.ended(PATIENCE).await;
+    other.ended(PATIENCE).await;
     sign_in(&daemon, "ada@example.com", PASSWORD)
         .await
         .problem(401);
@@ -407,6 +420,38 @@ async fn who_is_disabled_is_out_at_once(database: SharedDatabase) {
     sign_in(&daemon, "ada@example.com", PASSWORD)
         .await
         .expect(200);
+    daemon.stop().await;
+}
+
+async fn ones_own_password_ends_the_other_sessions(database: SharedDatabase) {
+    const NEW: &str = "seven green umbrellas";
+    let daemon = daemon_on(&database).await;
+    user(&daemon, "ada@example.com", "viewer").await;
+    let (here, there) = (
+        signed_in(&daemon, "ada@example.com", PASSWORD).await,
+        signed_in(&daemon, "ada@example.com", PASSWORD).await,
+    );
+    let change = async |client: &Client, current: &str, new: &str| {
+        let body = json!({ "current_password": current, "new_password": new });
+        client.post("/api/v1/auth/password/change", &body).await
+    };
+    let wrong = change(&here, "guess", NEW).await;
+    assert_eq!(wrong.pointers(422), ["/current_password"]);
+    assert_eq!(
+        change(&here, PASSWORD, "ada@example.com")
+            .await
+            .pointers(422),
+        ["/new_password"]
+    );
+    let nobody = change(&daemon.local(), PASSWORD, NEW).await;
+    assert_eq!(nobody.problem(409)["code"], "accounts.not_a_user");
+    change(&here, PASSWORD, NEW).await.expect(204);
+    here.get("/api/v1/me").await.expect(200);
+    there.get("/api/v1/me").await.problem(401);
+    sign_in(&daemon, "ada@example.com", PASSWORD)
+        .await
+        .problem(401);
+    sign_in(&daemon, "ada@example.com", NEW).await.expect(200);
     daemon.stop().await;
 }
 

@@ -131,7 +131,10 @@ pub(super) async fn edge(limits: Limits) -> AppState {
 
 /// The application over an empty tree.
 async fn app() -> Router {
-    super::router(&edge(Limits::default()).await)
+    let mut limits = Limits::default();
+    // A test that asks every route once is no stranger who asks too much.
+    limits.rates.enabled = false;
+    super::router(&edge(limits).await)
 }
 
 /// A request to be.

@@ -90,9 +90,10 @@ impl Builder {
         self.env("MAINSTAY_STORE__URL", url)
     }
 
-    /// Turns the fault drills on.
+    /// Turns the fault drills on, and the limits of rates off: what a drill does is watched by clients that ask without a pause.
     pub fn drills(self) -> Self {
         self.env("MAINSTAY_DRILLS__ENABLED", "true")
+            .env("MAINSTAY_LIMITS__ENABLED", "false")
     }
 
     /// Puts a file system of its own under the data directory, in memory, with these mount options such as `size=2m` or

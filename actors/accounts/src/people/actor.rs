@@ -64,6 +64,31 @@ impl Worker for PeopleActor {
                     desk.change_password(by, change).await
                 });
             }
+            PeopleMsg::Find { id, reply } => {
+                self.serve(cx, reply, move |desk| async move { desk.find(id).await });
+            }
+            PeopleMsg::FindByEmail { email, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    |desk| async move { desk.find_by_email(&email).await },
+                );
+            }
+            PeopleMsg::List { page, email, reply } => {
+                self.serve(cx, reply, move |desk| async move {
+                    desk.list(page, email).await
+                });
+            }
+            PeopleMsg::Export { by, id, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    move |desk| async move { desk.export(by, id).await },
+                );
+            }
+            PeopleMsg::PrepareSetup { reply } => {
+                self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
+            }
             msg => self.look_after(msg, cx),
         }
         Ok(())
@@ -95,24 +120,9 @@ impl Worker for PeopleActor {
 }
 
 impl PeopleActor {
-    /// The requests of those who are in already.
+    /// What changes somebody; who may not is told to the audit.
     fn look_after(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
         match msg {
-            PeopleMsg::Find { id, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.find(id).await });
-            }
-            PeopleMsg::FindByEmail { email, reply } => {
-                self.serve(
-                    cx,
-                    reply,
-                    |desk| async move { desk.find_by_email(&email).await },
-                );
-            }
-            PeopleMsg::List { page, email, reply } => {
-                self.serve(cx, reply, move |desk| async move {
-                    desk.list(page, email).await
-                });
-            }
             PeopleMsg::Create { by, new, reply } => {
                 self.serve(cx, reply, |desk| async move {
                     let made = desk.create(by.clone(), new).await;
@@ -148,27 +158,22 @@ impl PeopleActor {
                     desk.tell_denied(&by, "invite.create", invite).await
                 });
             }
-            PeopleMsg::Export { by, id, reply } => {
-                self.serve(
-                    cx,
-                    reply,
-                    move |desk| async move { desk.export(by, id).await },
-                );
-            }
             PeopleMsg::Erase { by, id, reply } => {
                 self.serve(cx, reply, move |desk| async move {
                     let erased = desk.erase(by.clone(), id).await;
                     desk.tell_denied(&by, "user.erase", erased).await
                 });
             }
-            PeopleMsg::PrepareSetup { reply } => {
-                self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
-            }
             // Handled before: they are in `handle`, which is the only caller.
             PeopleMsg::Setup { .. }
             | PeopleMsg::Register { .. }
             | PeopleMsg::SignIn { .. }
-            | PeopleMsg::ChangePassword { .. } => {}
+            | PeopleMsg::ChangePassword { .. }
+            | PeopleMsg::Find { .. }
+            | PeopleMsg::FindByEmail { .. }
+            | PeopleMsg::List { .. }
+            | PeopleMsg::Export { .. }
+            | PeopleMsg::PrepareSetup { .. } => {}
         }
     }
 

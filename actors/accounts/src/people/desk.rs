@@ -270,7 +270,7 @@ impl Desk {
             .write(async move |tx| {
                 store::strip_tokens(tx, id).await?;
                 store::remove(tx, id).await?;
-                Ok::<_, DbError>(audit::append(tx, &entry(&who, "user.erase", id)).await?)
+                audit::append(tx, &entry(&who, "user.erase", id)).await
             })
             .await?;
         tracing::info!(user = %id, "user erased");

@@ -224,10 +224,10 @@ enum Outcome {
 
 #[derive(Debug)]
 struct Inner {
-    by_address: Counters<Network>,
-    by_account: Counters<Account>,
+    addresses: Counters<Network>,
+    accounts: Counters<Account>,
     /// Of familiar addresses.
-    by_both: Counters<(Account, Network)>,
+    familiar: Counters<(Account, Network)>,
 }
 
 /// The memory of failures. Shared by all incarnations of the actor.
@@ -240,9 +240,9 @@ impl Default for Guesses {
     fn default() -> Self {
         Self {
             inner: Mutex::new(Inner {
-                by_address: Counters::new(FOR_ADDRESS),
-                by_account: Counters::new(FOR_ACCOUNT),
-                by_both: Counters::new(FOR_ACCOUNT),
+                addresses: Counters::new(FOR_ADDRESS),
+                accounts: Counters::new(FOR_ACCOUNT),
+                familiar: Counters::new(FOR_ACCOUNT),
             }),
         }
     }
@@ -261,7 +261,7 @@ pub(crate) struct Guess {
 impl Guesses {
     /// Whether familiarity decides about this attempt, so that it has to be looked up.
     pub(crate) fn asks_for_familiarity(&self, account: &Account, now: Instant) -> bool {
-        lock(&self.inner).by_account.wait(account, now).is_some()
+        lock(&self.inner).accounts.wait(account, now).is_some()
     }
 
     /// Begins an attempt.
@@ -272,20 +272,20 @@ impl Guesses {
         let mut inner = lock(&self.inner);
         let of_address = guess
             .network
-            .and_then(|network| inner.by_address.wait(&network, now));
+            .and_then(|network| inner.addresses.wait(&network, now));
         let of_account = match guess.both() {
-            Some(both) => inner.by_both.wait(&both, now),
-            None => inner.by_account.wait(&guess.account, now),
+            Some(both) => inner.familiar.wait(&both, now),
+            None => inner.accounts.wait(&guess.account, now),
         };
         if let Some(wait) = of_address.max(of_account) {
             return Err(wait);
         }
         if let Some(network) = guess.network {
-            inner.by_address.begin(network, now);
+            inner.addresses.begin(network, now);
         }
         match guess.both() {
-            Some(both) => inner.by_both.begin(both, now),
-            None => inner.by_account.begin(guess.account, now),
+            Some(both) => inner.familiar.begin(both, now),
+            None => inner.accounts.begin(guess.account, now),
         }
         Ok(Attempt {
             guesses: Arc::clone(self),
@@ -302,11 +302,11 @@ impl Guesses {
                 Outcome::Right => Outcome::Open,
                 outcome => outcome,
             };
-            inner.by_address.end(&network, of_address, now);
+            inner.addresses.end(&network, of_address, now);
         }
         match guess.both() {
-            Some(both) => inner.by_both.end(&both, outcome, now),
-            None => inner.by_account.end(&guess.account, outcome, now),
+            Some(both) => inner.familiar.end(&both, outcome, now),
+            None => inner.accounts.end(&guess.account, outcome, now),
         }
     }
 }
@@ -441,7 +441,7 @@ mod tests {
         assert_eq!(under_way.len(), AT_ONCE_FOR_ACCOUNT as usize);
         drop(under_way);
         assert!(guesses.begin(guess("ada", 1, false), now).is_ok());
-        assert!(lock(&guesses.inner).by_account.kept.is_empty());
+        assert!(lock(&guesses.inner).accounts.kept.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -477,11 +477,11 @@ mod tests {
             tokio::time::advance(Duration::from_millis(1)).await;
         }
         let inner = lock(&guesses.inner);
-        assert!(inner.by_account.kept.len() <= CAPACITY);
-        assert!(inner.by_address.kept.len() <= CAPACITY);
-        assert!(inner.by_both.kept.len() <= CAPACITY);
+        assert!(inner.accounts.kept.len() <= CAPACITY);
+        assert!(inner.addresses.kept.len() <= CAPACITY);
+        assert!(inner.familiar.kept.len() <= CAPACITY);
         let newest = network_of(CAPACITY + 4_999);
-        assert!(inner.by_address.kept.contains_key(&newest));
+        assert!(inner.addresses.kept.contains_key(&newest));
     }
 
     fn network_of(number: usize) -> Network {
@@ -524,7 +524,7 @@ mod tests {
             }
             drop(open);
             let inner = lock(&guesses.inner);
-            prop_assert!(inner.by_account.kept.is_empty() && inner.by_address.kept.is_empty() && inner.by_both.kept.is_empty());
+            prop_assert!(inner.accounts.kept.is_empty() && inner.addresses.kept.is_empty() && inner.familiar.kept.is_empty());
         }
     }
 }

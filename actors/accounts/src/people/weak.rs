@@ -203,11 +203,17 @@ fn is_plural(form: &str) -> bool {
         .is_some_and(|word| KNOWN.contains(word))
 }
 
-/// The words of an address or a name that are long enough to be recognised.
+/// An address or a name as a whole, and its words that are long enough to be recognised.
 fn pieces(text: &str) -> Vec<String> {
+    let whole: Vec<char> = text.to_lowercase().chars().collect();
     let words = text.split(|char: char| !char.is_alphanumeric());
     let words = words.filter(|word| word.chars().count() >= MIN_UNKNOWN);
-    words.map(str::to_lowercase).collect()
+    // The whole comes first: it would not be found any more once its words are taken away.
+    let whole = Some(plain(&whole)).filter(|whole| whole.chars().count() >= MIN_UNKNOWN);
+    whole
+        .into_iter()
+        .chain(words.map(str::to_lowercase))
+        .collect()
 }
 
 /// Whether next to nothing is left of it without what everybody knows.
@@ -280,6 +286,8 @@ mod tests {
             "lovelace",
             "Lovelace1815",
             "ada.lovelace",
+            "ada.lovelace@example.com",
+            "Ada Lovelace!",
             "example99",
             "m0nk3y12",
             "!!!!!!!!",
@@ -289,6 +297,18 @@ mod tests {
             "1l0v3y0u",
         ] {
             assert!(is_weak(password), "{password}");
+        }
+    }
+
+    #[test]
+    fn the_own_address_is_no_password() {
+        for about in [
+            "ada@example.com",
+            "7ada@x.example",
+            "\u{5c71}\u{7530}\u{592a}\u{90ce}@a.example",
+        ] {
+            assert!(reason(about, &[about]).is_some(), "{about}");
+            assert!(reason(&format!("{about}1"), &[about]).is_some(), "{about}");
         }
     }
 

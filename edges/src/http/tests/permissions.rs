@@ -88,6 +88,9 @@ async fn strangers_get_health_and_info_and_nothing_else() {
     assert_eq!(
         entrances,
         [
+            "/api/v1/auth/email/verify",
+            "/api/v1/auth/password/forgot",
+            "/api/v1/auth/password/reset",
             "/api/v1/setup",
             "/api/v1/auth/register",
             "/api/v1/auth/login",
