@@ -38,15 +38,15 @@ pub(crate) struct Delivery {
 pub(crate) struct TokensBody {
     /// What requests are sent with, as `Authorization: Bearer …`; left out when it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<String>,
+    pub(super) access_token: Option<String>,
     /// What the next pair is got with, once; left out when it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
+    pub(super) refresh_token: Option<String>,
     /// `Bearer`, or `Cookie`.
-    token_type: &'static str,
+    pub(super) token_type: &'static str,
     /// How many seconds the access token is valid.
     #[schema(minimum = 0)]
-    expires_in: u64,
+    pub(super) expires_in: u64,
 }
 
 impl FromRequestParts<AppState> for Jar {

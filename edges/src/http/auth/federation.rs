@@ -240,9 +240,19 @@ pub(crate) struct FinishBody {
 /// An attempt that ended well: somebody signed in, or an identity was linked.
 #[derive(Serialize)]
 pub(crate) struct FinishedBody {
-    /// The tokens of the session, when somebody signed in.
-    #[serde(flatten)]
-    tokens: Option<TokensBody>,
+    /// What requests are sent with, when somebody signed in; left out when it is in a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    access_token: Option<String>,
+    /// What the next pair is got with, once; left out when it is in a cookie.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    /// `Bearer`, or `Cookie`, when somebody signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    /// How many seconds the access token is valid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    expires_in: Option<u64>,
     /// Whether an identity was linked to the account that began, and nobody signed in.
     is_linked: bool,
     /// Whether the account was made just now.
@@ -393,27 +403,45 @@ impl FinishBody {
 
 impl FinishedBody {
     fn of(finished: Finished, delivery: Delivery) -> (HeaderMap, Answer<Self>) {
-        let (mut headers, tokens, is_new, return_to) = match finished {
+        let (mut headers, body) = match finished {
             Finished::SignedIn {
                 tokens,
                 is_new,
                 return_to,
             } => {
                 let (headers, Answer(tokens)) = delivery.of(&tokens);
-                (headers, Some(tokens), is_new, return_to)
+                (headers, Self::signed_in(tokens, is_new, return_to))
             }
-            Finished::Linked { return_to } => (no_store(), None, false, return_to),
+            Finished::Linked { return_to } => (no_store(), Self::linked(return_to)),
         };
         if let Some(cookie) = delivery.jar.clear(Holds::Flow) {
             headers.append(header::SET_COOKIE, cookie);
         }
-        let body = Self {
-            is_linked: tokens.is_none(),
-            tokens,
+        (headers, Answer(body))
+    }
+
+    fn linked(return_to: Option<String>) -> Self {
+        Self {
+            access_token: None,
+            refresh_token: None,
+            token_type: None,
+            expires_in: None,
+            is_linked: true,
+            is_new: false,
+            return_to,
+        }
+    }
+
+    fn signed_in(tokens: TokensBody, is_new: bool, return_to: Option<String>) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+            token_type: Some(tokens.token_type),
+            expires_in: Some(tokens.expires_in),
+            is_linked: false,
             is_new,
             return_to,
-        };
-        (headers, Answer(body))
+        }
     }
 }
 
