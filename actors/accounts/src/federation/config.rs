@@ -154,6 +154,10 @@ pub(crate) fn is_name(name: &str) -> bool {
         && name.bytes().all(is_plain)
 }
 
+#[expect(
+    clippy::ref_option,
+    reason = "a check of a declared key takes a reference to its value"
+)]
 fn check_base(text: &Option<String>) -> Result<(), String> {
     let Some(text) = text else { return Ok(()) };
     let read = urls::read_base(text).map(drop);

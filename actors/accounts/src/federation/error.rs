@@ -260,10 +260,11 @@ impl Fault for FederationError {
         match self {
             Self::Invalid(_) => FaultKind::Invalid,
             Self::NoIssuer | Self::NotLinked => FaultKind::NotFound,
-            Self::NoFlow | Self::MixedUp | Self::Denied(_) | Self::Untrusted(_) => {
-                FaultKind::Forbidden
-            }
-            Self::Refused(Refused::Unknown | Refused::LinkFirst | Refused::NotFresh) => {
+            Self::NoFlow
+            | Self::MixedUp
+            | Self::Denied(_)
+            | Self::Untrusted(_)
+            | Self::Refused(Refused::Unknown | Refused::LinkFirst | Refused::NotFresh) => {
                 FaultKind::Forbidden
             }
             Self::Refused(Refused::Taken | Refused::HasOther) | Self::LastWayIn => {

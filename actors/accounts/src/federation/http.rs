@@ -51,7 +51,7 @@ impl Http {
         } else {
             builder.https_only(true)
         };
-        Self(builder.build().map_err(|error| told(error)))
+        Self(builder.build().map_err(told))
     }
 
     /// Asks for a document.

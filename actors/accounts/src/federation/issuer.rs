@@ -217,7 +217,7 @@ impl Issuer {
             .exchange(&metadata.token, metadata.client_auth, code, flow)
             .await?;
         let Some(id_token) = tokens.id_token else {
-            return Err(self.garbage("it gave no ID token"));
+            return Err(garbage("it gave no ID token"));
         };
         let claims = self.claims(&metadata, &id_token).await?;
         let expected = Expected {
@@ -225,7 +225,7 @@ impl Issuer {
             client_id: &self.config.client_id,
             nonce: &flow.nonce,
             access_token: tokens.access_token.as_ref(),
-            now: self.now(),
+            now: clock::now(),
         };
         let proof = id_token::check(&claims, &expected).map_err(TokenError::from)?;
         Ok(proof)
@@ -242,10 +242,6 @@ impl Issuer {
             return self.http.get(&url, None, MAX_ANSWER).await.map(drop);
         }
         self.discover().await.map(drop)
-    }
-
-    fn now(&self) -> Micros {
-        clock::now()
     }
 
     async fn metadata(&self) -> Result<Arc<Metadata>, CallError<IssuerError>> {
@@ -373,7 +369,7 @@ impl Issuer {
         let url = self.below(self.config.address(), "/login/oauth/access_token")?;
         let tokens = self.exchange(&url, ClientAuth::Post, code, flow).await?;
         let Some(token) = tokens.access_token else {
-            return Err(self.garbage("it gave no token"));
+            return Err(garbage("it gave no token"));
         };
         let (user, emails) = (
             self.below(self.config.api(), "/user")?,
@@ -396,17 +392,17 @@ impl Issuer {
             user.object().map_err(of_call)?,
             emails.list().map_err(of_call)?,
         );
-        github::read(&user, &emails).ok_or_else(|| self.garbage("it named no account"))
+        github::read(&user, &emails).ok_or_else(|| garbage("it named no account"))
     }
 
     /// An address of the configuration with a path behind it. It was checked when the configuration was read.
     fn below(&self, base: &str, path: &str) -> Result<Url, FederationError> {
-        urls::below(base, path).map_err(|error| self.garbage(&error.to_string()))
+        urls::below(base, path).map_err(|error| garbage(&error.to_string()))
     }
+}
 
-    fn garbage(&self, what: &str) -> FederationError {
-        CallError::Failed(IssuerError::Garbage(what.to_owned())).into()
-    }
+fn garbage(what: &str) -> FederationError {
+    CallError::Failed(IssuerError::Garbage(what.to_owned())).into()
 }
 
 fn base(text: &str) -> Result<Url, IssuerError> {

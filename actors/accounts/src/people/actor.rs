@@ -64,32 +64,7 @@ impl Worker for PeopleActor {
                     desk.change_password(by, change).await
                 });
             }
-            PeopleMsg::Find { id, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.find(id).await });
-            }
-            PeopleMsg::FindByEmail { email, reply } => {
-                self.serve(
-                    cx,
-                    reply,
-                    |desk| async move { desk.find_by_email(&email).await },
-                );
-            }
-            PeopleMsg::List { page, email, reply } => {
-                self.serve(cx, reply, move |desk| async move {
-                    desk.list(page, email).await
-                });
-            }
-            PeopleMsg::Export { by, id, reply } => {
-                self.serve(
-                    cx,
-                    reply,
-                    move |desk| async move { desk.export(by, id).await },
-                );
-            }
-            PeopleMsg::PrepareSetup { reply } => {
-                self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
-            }
-            msg => self.look_after(msg, cx),
+            msg => self.look_up(msg, cx),
         }
         Ok(())
     }
@@ -120,6 +95,38 @@ impl Worker for PeopleActor {
 }
 
 impl PeopleActor {
+    /// What only reads, and then the rest.
+    fn look_up(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
+        match msg {
+            PeopleMsg::Find { id, reply } => {
+                self.serve(cx, reply, move |desk| async move { desk.find(id).await });
+            }
+            PeopleMsg::FindByEmail { email, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    |desk| async move { desk.find_by_email(&email).await },
+                );
+            }
+            PeopleMsg::List { page, email, reply } => {
+                self.serve(cx, reply, move |desk| async move {
+                    desk.list(page, email).await
+                });
+            }
+            PeopleMsg::Export { by, id, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    move |desk| async move { desk.export(by, id).await },
+                );
+            }
+            PeopleMsg::PrepareSetup { reply } => {
+                self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
+            }
+            msg => self.look_after(msg, cx),
+        }
+    }
+
     /// What changes somebody; who may not is told to the audit.
     fn look_after(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
         match msg {
