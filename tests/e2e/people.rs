@@ -262,6 +262,11 @@ async fn an_invitation_lets_somebody_in_once(database: SharedDatabase) {
     daemon.stop().await;
 }
 
+#[expect(
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    reason = "one story, told in one go"
+)]
 async fn roles_are_kept_and_the_last_owner_stays(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
     let owner = user(&daemon, "owner@example.com", "owner").await;
@@ -455,6 +460,11 @@ async fn ones_own_password_ends_the_other_sessions(database: SharedDatabase) {
     daemon.stop().await;
 }
 
+#[expect(
+    clippy::too_many_lines,
+    clippy::cognitive_complexity,
+    reason = "one story, told in one go"
+)]
 async fn the_command_line_looks_after_people(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
     piped(

@@ -24,6 +24,10 @@ pub enum Needs {
 }
 
 /// One route.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts about a route that do not hang together"
+)]
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Its method; HEAD counts as GET.

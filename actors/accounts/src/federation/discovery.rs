@@ -138,7 +138,7 @@ mod tests {
 
     const ISSUER: &str = "https://id.example.org/realm";
 
-    fn document(changes: Value) -> Map<String, Value> {
+    fn document(changes: &Value) -> Map<String, Value> {
         let mut document = json!({
             "issuer": ISSUER,
             "authorization_endpoint": "https://id.example.org/authorize",
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_announced_is_taken_as_far_as_it_is_believed() {
-        let read = read(&document(json!({})), ISSUER).expect("sound");
+        let read = read(&document(&json!({})), ISSUER).expect("sound");
         assert_eq!(
             read.algorithms,
             [Algorithm::Es256, Algorithm::Rs(Bits::B256)],
@@ -174,7 +174,7 @@ mod tests {
             json!(null),
             json!([ISSUER]),
         ] {
-            let read = read(&document(json!({ "issuer": other })), ISSUER);
+            let read = read(&document(&json!({ "issuer": other })), ISSUER);
             assert_eq!(read, Err(DiscoveryError::Issuer), "{other}");
         }
     }
@@ -191,7 +191,7 @@ mod tests {
                 json!(7),
                 json!(null),
             ] {
-                let read = read(&document(json!({ name: wrong })), ISSUER);
+                let read = read(&document(&json!({ name: wrong })), ISSUER);
                 assert_eq!(read, Err(DiscoveryError::Endpoint(name)), "{wrong}");
             }
         }
@@ -206,7 +206,7 @@ mod tests {
             json!("RS256"),
         ] {
             let changes = json!({ "id_token_signing_alg_values_supported": wrong });
-            let read = read(&document(changes), ISSUER);
+            let read = read(&document(&changes), ISSUER);
             assert_eq!(read, Err(DiscoveryError::Algorithms), "{wrong}");
         }
     }
@@ -215,7 +215,7 @@ mod tests {
     fn the_way_to_show_the_secret_is_the_issuers() {
         let way = |ways: Value| {
             let changes = json!({ "token_endpoint_auth_methods_supported": ways });
-            read(&document(changes), ISSUER).map(|read| read.client_auth)
+            read(&document(&changes), ISSUER).map(|read| read.client_auth)
         };
         assert_eq!(way(json!(["client_secret_post"])), Ok(ClientAuth::Post));
         let both = json!(["client_secret_post", "client_secret_basic"]);
@@ -230,7 +230,7 @@ mod tests {
         #[test]
         fn no_document_makes_it_panic(name in "[a-z_]{0,12}", text in ".{0,40}") {
             for name in [name.as_str(), "token_endpoint", "id_token_signing_alg_values_supported"] {
-                if let Ok(read) = read(&document(json!({ name: text.as_str() })), ISSUER) {
+                if let Ok(read) = read(&document(&json!({ name: text.as_str() })), ISSUER) {
                     prop_assert!(read.token.scheme() == "https");
                 }
             }

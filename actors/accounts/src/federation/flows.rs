@@ -239,14 +239,14 @@ mod tests {
         Flow::new("google".to_owned(), Purpose::SignIn, secrets, None)
     }
 
-    fn at(number: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([10, 0, 0, number]))
+    fn at(number: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, number])
     }
 
     #[test]
     fn an_attempt_works_once_and_for_who_began_it() {
         let (mut flows, now) = (Flows::default(), Instant::now());
-        flows.begin(keys(1), flow(), at(1), now);
+        flows.begin(keys(1), flow(), Some(at(1)), now);
         let stolen = Keys {
             secret: keys(2).secret,
             ..keys(1)
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn an_attempt_that_was_put_back_ends_in_its_time_and_after_its_tries() {
         let (mut flows, begun) = (Flows::default(), Instant::now());
-        flows.begin(keys(1), flow(), at(1), begun);
+        flows.begin(keys(1), flow(), Some(at(1)), begun);
         for _ in 1..MAX_TRIES {
             let taken = flows.take(keys(1), "google", begun).expect("a try is left");
             flows.put_back(taken, begun);
@@ -270,7 +270,7 @@ mod tests {
         let taken = flows.take(keys(1), "google", begun).expect("the last try");
         flows.put_back(taken, begun);
         assert!(flows.take(keys(1), "google", begun).is_none());
-        flows.begin(keys(2), flow(), at(1), begun);
+        flows.begin(keys(2), flow(), Some(at(1)), begun);
         let taken = flows.take(keys(2), "google", begun).expect("there");
         flows.put_back(taken, begun + LIFETIME);
         assert_eq!(flows.len(), 0);
@@ -279,9 +279,9 @@ mod tests {
     #[test]
     fn who_begins_many_pushes_out_only_their_own() {
         let (mut flows, now) = (Flows::default(), Instant::now());
-        flows.begin(keys(0), flow(), at(1), now);
+        flows.begin(keys(0), flow(), Some(at(1)), now);
         for number in 1..1_000 {
-            flows.begin(keys(number), flow(), at(2), now);
+            flows.begin(keys(number), flow(), Some(at(2)), now);
         }
         assert_eq!(flows.len(), MAX_FROM_ONE_PLACE + 1);
         assert!(flows.take(keys(0), "google", now).is_some());
@@ -325,7 +325,7 @@ mod tests {
                 match step {
                     Step::Wait(seconds) => now += Duration::from_secs(seconds),
                     Step::Begin(number, from) if !model.contains_key(&number) => {
-                        flows.begin(keys(number), flow(), at(from), now);
+                        flows.begin(keys(number), flow(), Some(at(from)), now);
                         model.insert(number, (now, MAX_TRIES));
                     }
                     Step::Begin(..) => {}

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ground::{Micros, Secret, clock};
+use ground::{Secret, clock};
 use serde_json::{Map, Value};
 use supervisor::{CallError, ChildSpec, Dependency, DependencyPolicy, Level};
 use tokio::sync::Mutex;
@@ -171,7 +171,7 @@ impl Issuer {
     ) -> Result<Url, FederationError> {
         let is_github = self.config.kind == IssuerKind::Github;
         let mut url = if is_github {
-            self.below(self.config.address(), "/login/oauth/authorize")?
+            below(self.config.address(), "/login/oauth/authorize")?
         } else {
             self.metadata().await?.authorization.clone()
         };
@@ -366,14 +366,14 @@ impl Issuer {
     }
 
     async fn prove_by_api(&self, code: &Secret, flow: &Flow) -> Result<Proof, FederationError> {
-        let url = self.below(self.config.address(), "/login/oauth/access_token")?;
+        let url = below(self.config.address(), "/login/oauth/access_token")?;
         let tokens = self.exchange(&url, ClientAuth::Post, code, flow).await?;
         let Some(token) = tokens.access_token else {
             return Err(garbage("it gave no token"));
         };
         let (user, emails) = (
-            self.below(self.config.api(), "/user")?,
-            self.below(self.config.api(), "/user/emails")?,
+            below(self.config.api(), "/user")?,
+            below(self.config.api(), "/user/emails")?,
         );
         let ask = |url: Url| {
             let token = &token;
@@ -394,11 +394,11 @@ impl Issuer {
         );
         github::read(&user, &emails).ok_or_else(|| garbage("it named no account"))
     }
+}
 
-    /// An address of the configuration with a path behind it. It was checked when the configuration was read.
-    fn below(&self, base: &str, path: &str) -> Result<Url, FederationError> {
-        urls::below(base, path).map_err(|error| garbage(&error.to_string()))
-    }
+/// An address of the configuration with a path behind it. It was checked when the configuration was read.
+fn below(base: &str, path: &str) -> Result<Url, FederationError> {
+    urls::below(base, path).map_err(|error| garbage(&error.to_string()))
 }
 
 fn garbage(what: &str) -> FederationError {

@@ -403,21 +403,24 @@ async fn who_wants_an_address_that_is_taken_hears_nothing_of_that() {
             mails.iter().all(|(to, ..)| to == "Ann@Example.org"),
             "{mails:?}"
         );
-        // One that is taken between the mail and its use is refused, and stays with whoever has it.
+        // One that is refused between the mail and its use is refused, and stays with whoever has it.
         room.change("free@example.org", PASSWORD)
             .await
             .expect("accepted");
         let token = room.token("email.change").await;
         room.somebody("free@example.org").await;
-        let taken = room.desk.verify(&token, source()).await;
-        assert!(matches!(taken, Err(RecoveryError::EmailTaken)), "{taken:?}");
+        let refused = room.desk.verify(&token, source()).await;
+        assert!(
+            matches!(refused, Err(RecoveryError::EmailTaken)),
+            "{refused:?}"
+        );
         room.change("third@example.org", PASSWORD)
             .await
             .expect("accepted");
         let fourth = room.change("bob@example.org", PASSWORD).await;
         assert!(
             matches!(fourth, Err(RecoveryError::TooManyMails)),
-            "taken ones count: {fourth:?}"
+            "refused ones count: {fourth:?}"
         );
     })
     .await;

@@ -67,6 +67,7 @@ fn the_document_has_the_routes_of_the_table_and_no_others() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of all that is open")]
 async fn strangers_get_health_and_info_and_nothing_else() {
     let app = app().await;
     let open: Vec<&str> = TABLE

@@ -157,9 +157,7 @@ async fn an_attempt_is_finished_once_and_by_who_began_it() {
         let theirs = room.come_back(None).await;
         let code = async |finish: Finish| {
             let refused = room.desk.finish(finish).await;
-            refused
-                .map(|_| "signed in")
-                .unwrap_or_else(|error| error.code())
+            refused.map_or_else(|error| error.code(), |_| "signed in")
         };
         let stolen = Finish {
             flow: theirs.flow.clone(),

@@ -111,7 +111,7 @@ async fn the_last_way_in_is_not_taken_away() {
         let newcomer = room.signed_in()[0];
         let unlink = async |user: Id| {
             let done = room.desk.unlink(by(user), NAME.to_owned()).await;
-            done.map(|()| "done").unwrap_or_else(|error| error.code())
+            done.map_or_else(|error| error.code(), |()| "done")
         };
         assert_eq!(unlink(newcomer).await, "accounts.last_way_in");
         assert_eq!(
