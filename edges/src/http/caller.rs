@@ -14,7 +14,7 @@ use accounts::{Identity, Role, Scope, SessionIdentity};
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
 use ground::audit::{Actor, Source};
-use ground::{Id, clock};
+use ground::{Id, Micros, clock};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
 
@@ -50,15 +50,30 @@ impl Caller {
         }
     }
 
-    /// The same where there has to be one.
+    /// What the request came with, for the audit.
+    pub fn credential(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => Some(identity.token_id),
+            Self::Session(identity) => Some(identity.session),
+        }
+    }
+
+    /// When the user signed in in person; `None` where nobody need be present.
+    pub fn signed_in_at(&self) -> Option<Micros> {
+        match self {
+            Self::Local { .. } | Self::Token(_) => None,
+            Self::Session(identity) => Some(identity.auth_time),
+        }
+    }
+
+    /// The user where there has to be one.
     ///
     /// # Errors
-    /// 409 for the local operator and for tokens of theirs.
+    /// 403 for the local operator and for tokens of theirs.
     pub fn user_or_refuse(&self) -> Result<Id, Problem> {
-        let detail =
-            "this belongs to a user, and the local operator and their tokens are none; sign in";
-        self.user()
-            .ok_or_else(|| Problem::new(&codes::NO_USER, detail))
+        let code = &codes::NOT_A_USER;
+        self.user().ok_or_else(|| Problem::new(code, code.meaning))
     }
 
     /// What the caller may do at most.
@@ -113,14 +128,10 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         match self {
             Self::Local { uid } => Actor::Local { uid: *uid },
-            Self::Session(identity) => Actor::User {
-                id: identity.user,
-                credential: Some(identity.session),
-            },
-            Self::Token(identity) => match self.user() {
+            Self::Token(_) | Self::Session(_) => match self.user() {
                 Some(id) => Actor::User {
                     id,
-                    credential: Some(identity.token_id),
+                    credential: self.credential(),
                 },
                 None => Actor::Local {
                     uid: rustix::process::getuid().as_raw(),

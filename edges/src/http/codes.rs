@@ -73,6 +73,8 @@ codes! {
         "This needs a recent sign-in; sign in again and repeat it.");
     FOREIGN_ORIGIN = ("http.foreign_origin", 403, "Foreign origin",
         "A browser page of another origin asked; add the origin to `http.allowed_origins` if it is yours.");
+    NOT_A_USER = ("http.not_a_user", 403, "No user",
+        "The route is about the account of the user who asks; the local operator and tokens without a user have none.");
     MISSING_SCOPE = ("http.missing_scope", 403, "Scope missing",
         "The token does not carry the scope that this route needs; the detail names it.");
     UNKNOWN_ROUTE = ("http.unknown_route", 404, "No such route",
@@ -89,8 +91,6 @@ codes! {
         "The body did not arrive within the request's deadline.");
     NO_SESSION = ("accounts.no_session", 409, "No session",
         "The request was made with a token or over the local socket, so there is no session that it could mean.");
-    NO_USER = ("accounts.no_user", 409, "No user",
-        "The request was made by the local operator or with a token of theirs, and means something that belongs to a user; sign in.");
     BODY_TOO_LARGE = ("http.body_too_large", 413, "Body too large",
         "The body is larger than the limit; the detail names it.");
     UNSUPPORTED_MEDIA_TYPE = ("http.unsupported_media_type", 415, "Unsupported media type",
@@ -312,29 +312,23 @@ mod tests {
             .map(|domain| domain.file_name().to_string_lossy().into_owned())
             // Their errors reach operators through the tree, never a client.
             .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
-            .flat_map(|domain| errors_below(&format!("actors/{domain}/src")))
+            .flat_map(|domain| errors_of(&format!("actors/{domain}/src")))
             .chain(others.map(str::to_owned))
             .collect()
     }
 
-    /// The files of errors in a folder and in those one below it: a part of a domain has its own.
-    fn errors_below(folder: &str) -> Vec<String> {
+    /// A domain's `error.rs`, and those of its folders.
+    fn errors_of(source: &str) -> Vec<String> {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let entries = |folder: &str| std::fs::read_dir(root.join(folder)).expect("a folder");
-        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
-        let mut found = Vec::new();
-        for entry in entries(folder).flatten() {
-            let is_folder = entry.path().is_dir();
-            let path = format!("{folder}/{}", name(entry));
-            if is_folder {
-                let inside = entries(&path).flatten().map(name);
-                found.extend(inside.map(|file| format!("{path}/{file}")));
-            } else {
-                found.push(path);
-            }
-        }
-        found.retain(|path| path.ends_with("error.rs"));
-        found
+        let entries = std::fs::read_dir(root.join(source)).expect("a domain");
+        let folders = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        std::iter::once(String::new())
+            .chain(folders)
+            .map(|folder| format!("{source}/{folder}/error.rs"))
+            .filter(|file| root.join(file).is_file())
+            .collect()
     }
 
     fn is_code(text: &str) -> bool {
