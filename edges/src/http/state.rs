@@ -15,8 +15,9 @@ use super::auth::tickets::Tickets;
 use super::caller::Gate;
 use super::docs::Documents;
 use super::limits::Limits;
-use super::listen::{Drain, ListenGauges};
+use super::listen::{Drain, ListenGauges, Tls};
 use super::metrics::Meters;
+use super::rates::Rates;
 use super::repeats::Repeats;
 
 /// What this program is, as `/info` tells it.
@@ -48,6 +49,10 @@ pub struct Edge {
     pub limits: Limits,
     /// Shutting down.
     pub drain: Drain,
+    /// How many requests each client has sent.
+    pub rates: Arc<Rates>,
+    /// The certificate, when this server speaks TLS itself.
+    pub tls: Option<Tls>,
     /// What is counted of requests.
     pub meters: Meters,
     /// What is counted of connections.
@@ -86,6 +91,8 @@ pub struct Parts {
     pub started: Instant,
     /// Whether the TCP listener can be reached from this machine only.
     pub is_loopback_only: bool,
+    /// The certificate, when the listener speaks TLS.
+    pub tls: Option<Tls>,
 }
 
 impl AppState {
@@ -104,12 +111,15 @@ impl AppState {
             about,
             started,
             is_loopback_only,
+            tls,
         } = parts;
         let up = started.elapsed();
         Self(Arc::new(Edge {
             handles,
             gate,
             drain,
+            rates: Arc::new(Rates::new(&limits.rates)),
+            tls,
             meters: Meters::new(),
             listening: Arc::default(),
             about,

@@ -13,12 +13,13 @@ use utoipa_axum::routes;
 use super::cookies::{Holds, Jar};
 use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::ws_ticket;
-use crate::http::caller::{Caller, CameFrom, OwnPage};
+use crate::http::caller::{Caller, OwnPage};
 use crate::http::codes;
 use crate::http::concern::Concern;
 use crate::http::input::{Json, PageQuery, PathId, Query};
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, route};
+use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
 /// This concern: routes, what a caller needs for each, and what the errors mean.

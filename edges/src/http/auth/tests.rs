@@ -16,8 +16,9 @@ async fn a_session_has_all_rights_of_its_role() {
         ("viewer", Method::GET, "/api/v1/status", true),
         ("viewer", Method::POST, "/api/v1/terminals", false),
         ("member", Method::POST, "/api/v1/terminals", true),
-        ("member", Method::POST, "/api/v1/tokens", false),
-        ("admin", Method::POST, "/api/v1/tokens", true),
+        ("viewer", Method::POST, "/api/v1/tokens", true),
+        ("member", Method::POST, "/api/v1/users", false),
+        ("admin", Method::POST, "/api/v1/users", true),
         (
             "member",
             Method::DELETE,
