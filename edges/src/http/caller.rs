@@ -55,24 +55,7 @@ impl Caller {
         }
     }
 
-    /// What the request came with, for the audit.
-    pub fn credential(&self) -> Option<Id> {
-        match self {
-            Self::Local { .. } => None,
-            Self::Token(identity) => Some(identity.token_id),
-            Self::Session(identity) => Some(identity.session),
-        }
-    }
-
-    /// When the user signed in in person; `None` where nobody need be present.
-    pub fn signed_in_at(&self) -> Option<Micros> {
-        match self {
-            Self::Local { .. } | Self::Token(_) => None,
-            Self::Session(identity) => Some(identity.auth_time),
-        }
-    }
-
-    /// The user where there has to be one.
+    /// The same where there has to be one.
     ///
     /// # Errors
     /// 403 for the local operator and for tokens of theirs.
@@ -175,10 +158,14 @@ impl Caller {
     pub fn actor(&self) -> Actor {
         match self {
             Self::Local { uid } => Actor::Local { uid: *uid },
-            Self::Token(_) | Self::Session(_) => match self.user() {
+            Self::Session(identity) => Actor::User {
+                id: identity.user,
+                credential: Some(identity.session),
+            },
+            Self::Token(identity) => match self.user() {
                 Some(id) => Actor::User {
                     id,
-                    credential: self.credential(),
+                    credential: Some(identity.token_id),
                 },
                 None => Actor::Token {
                     id: identity.token_id,

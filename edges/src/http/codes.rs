@@ -367,23 +367,29 @@ mod tests {
             .map(|domain| domain.file_name().to_string_lossy().into_owned())
             // Their errors reach operators through the tree, never a client.
             .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
-            .flat_map(|domain| errors_of(&format!("actors/{domain}/src")))
+            .flat_map(|domain| errors_below(&format!("actors/{domain}/src")))
             .chain(others.map(str::to_owned))
             .collect()
     }
 
-    /// A domain's `error.rs`, and those of its folders.
-    fn errors_of(source: &str) -> Vec<String> {
+    /// The files of errors in a folder and in those one below it: a part of a domain has its own.
+    fn errors_below(folder: &str) -> Vec<String> {
         let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let entries = std::fs::read_dir(root.join(source)).expect("a domain");
-        let folders = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned());
-        std::iter::once(String::new())
-            .chain(folders)
-            .map(|folder| format!("{source}/{folder}/error.rs"))
-            .filter(|file| root.join(file).is_file())
-            .collect()
+        let entries = |folder: &str| std::fs::read_dir(root.join(folder)).expect("a folder");
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in entries(folder).flatten() {
+            let is_folder = entry.path().is_dir();
+            let path = format!("{folder}/{}", name(entry));
+            if is_folder {
+                let inside = entries(&path).flatten().map(name);
+                found.extend(inside.map(|file| format!("{path}/{file}")));
+            } else {
+                found.push(path);
+            }
+        }
+        found.retain(|path| path.ends_with("error.rs"));
+        found
     }
 
     fn is_code(text: &str) -> bool {
