@@ -58,12 +58,10 @@ impl Caller {
     /// The same where there has to be one.
     ///
     /// # Errors
-    /// 409 for the local operator and for tokens of theirs.
+    /// 403 for the local operator and for tokens of theirs.
     pub fn user_or_refuse(&self) -> Result<Id, Problem> {
-        let detail =
-            "this belongs to a user, and the local operator and their tokens are none; sign in";
-        self.user()
-            .ok_or_else(|| Problem::new(&codes::NO_USER, detail))
+        let code = &codes::NOT_A_USER;
+        self.user().ok_or_else(|| Problem::new(code, code.meaning))
     }
 
     /// What the caller may do at most.

@@ -93,8 +93,6 @@ codes! {
         "The body stopped, or came too slowly to arrive within the request's deadline; send it again, faster.");
     NO_SESSION = ("accounts.no_session", 409, "No session",
         "The request was made with a token or over the local socket, so there is no session that it could mean.");
-    NO_USER = ("accounts.no_user", 409, "No user",
-        "The request was made by the local operator or with a token of theirs, and means something that belongs to a user; sign in.");
     BODY_TOO_LARGE = ("http.body_too_large", 413, "Body too large",
         "The body is larger than the limit; the detail names it.");
     UNSUPPORTED_MEDIA_TYPE = ("http.unsupported_media_type", 415, "Unsupported media type",

@@ -13,6 +13,7 @@ use crate::wire::Handles;
 use super::auth::cookies::Jar;
 use super::auth::tickets::Tickets;
 use super::caller::Gate;
+use super::client::Reached;
 use super::docs::Documents;
 use super::limits::Limits;
 use super::listen::{Drain, ListenGauges, Tls};
@@ -137,10 +138,12 @@ impl AppState {
 }
 
 impl Edge {
-    /// The cookies of this listener. It speaks plain HTTP; only on loopback may a browser's cookie travel that way.
-    pub(crate) fn jar(&self) -> Jar {
+    /// The cookies of the way that a request came. Only on loopback may a browser's cookie travel over plain HTTP.
+    pub(crate) fn jar(&self, request: &http::request::Parts) -> Jar {
+        let reached = request.extensions.get::<Reached>();
+        let is_secure = reached.is_some_and(|reached| reached.is_secure);
         Jar {
-            is_plain: self.is_loopback_only,
+            is_plain: self.is_loopback_only && !is_secure,
         }
     }
 }

@@ -25,10 +25,10 @@ pub(crate) enum Holds {
     Flow,
 }
 
-/// The cookies of one sort of listener.
+/// The cookies of one way to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Jar {
-    /// Whether the listener speaks plain HTTP, on loopback.
+    /// Whether over plain HTTP, on loopback.
     pub(crate) is_plain: bool,
 }
 

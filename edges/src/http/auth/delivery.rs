@@ -52,8 +52,8 @@ pub(crate) struct TokensBody {
 impl FromRequestParts<AppState> for Jar {
     type Rejection = Problem;
 
-    async fn from_request_parts(_parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
-        Ok(edge.jar())
+    async fn from_request_parts(parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
+        Ok(edge.jar(parts))
     }
 }
 
@@ -63,7 +63,7 @@ impl FromRequestParts<AppState> for Delivery {
     async fn from_request_parts(parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
         let Query(asked) = Query::<CookieQuery>::from_request_parts(parts, edge).await?;
         Ok(Self {
-            jar: edge.jar(),
+            jar: edge.jar(parts),
             in_cookies: asked.cookie.unwrap_or(false),
         })
     }

@@ -340,7 +340,7 @@ impl FromRequestParts<AppState> for Back {
         let Path(issuer) = name.map_err(|_| unknown_name())?;
         let CameFrom(source) = CameFrom::from_request_parts(parts, edge).await?;
         let cookie = edge
-            .jar()
+            .jar(parts)
             .read(&parts.headers, Holds::Flow)
             .map(Secret::from);
         Ok(Self {

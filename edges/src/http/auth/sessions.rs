@@ -285,7 +285,7 @@ pub(crate) async fn log_out(
 
 /// List your sessions
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "sessions", params(PageQuery),
-    responses((status = 200, body = SessionPage), (status = 409, description = "`accounts.no_user`")))]
+    responses((status = 200, body = SessionPage), (status = 403, description = "`http.not_a_user`")))]
 pub(crate) async fn list(
     State(edge): State<AppState>,
     caller: Caller,
@@ -301,7 +301,7 @@ pub(crate) async fn list(
 
 /// End all of your other sessions
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "sessions",
-    responses((status = 200, body = Ended), (status = 409, description = "`accounts.no_user`")))]
+    responses((status = 200, body = Ended), (status = 403, description = "`http.not_a_user`")))]
 pub(crate) async fn end_others(
     State(edge): State<AppState>,
     caller: Caller,
@@ -320,7 +320,7 @@ pub(crate) async fn end_others(
 #[utoipa::path(delete, path = "/api/v1/auth/sessions/{id}", tag = "sessions",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "It has ended"), (status = 404, description = "`accounts.session_not_found`"),
-        (status = 409, description = "`accounts.no_user`")))]
+        (status = 403, description = "`http.not_a_user`")))]
 pub(crate) async fn end(
     State(edge): State<AppState>,
     caller: Caller,

@@ -55,7 +55,7 @@ async fn admitted(
     let doors = Doors {
         gate: &*edge.gate,
         tickets: &edge.tickets,
-        jar: edge.jar(),
+        jar: edge.jar(request),
     };
     let caller = identify(&peer, request, &doors).await;
     let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;

@@ -393,6 +393,28 @@ async fn an_origin_in_plain_text_is_foreign_over_tls() {
     }
 }
 
+/// What was reached over TLS, in front of a proxy or not, has cookies that travel over TLS alone.
+#[tokio::test]
+async fn the_cookies_are_those_of_the_way() {
+    let app = app_with(Limits {
+        proxies: Proxies::new(["10.0.0.0/8".parse().expect("a network")]),
+        ..Limits::default()
+    })
+    .await;
+    for (proto, cookie, status) in [
+        ("https", "__Host-mainstay", 200),
+        ("https", "mainstay", 401),
+        ("http", "mainstay", 200),
+        ("http", "__Host-mainstay", 401),
+    ] {
+        let asked = get("/api/v1/status")
+            .at_address("10.0.0.1")
+            .with("x-forwarded-proto", proto)
+            .with("cookie", &format!("{cookie}=session.owner"));
+        assert_eq!(asked.of(&app).await.status, status, "{proto} {cookie}");
+    }
+}
+
 #[tokio::test]
 async fn an_encoded_body_is_refused() {
     let app = app().await;
