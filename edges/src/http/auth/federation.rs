@@ -238,7 +238,8 @@ pub(crate) struct FinishBody {
 }
 
 /// An attempt that ended well: somebody signed in, or an identity was linked.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FinishedFederation)]
 pub(crate) struct FinishedBody {
     /// What requests are sent with, when somebody signed in; left out when it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,28 +252,6 @@ pub(crate) struct FinishedBody {
     token_type: Option<&'static str>,
     /// How many seconds the access token is valid.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(minimum = 0)]
-    expires_in: Option<u64>,
-    /// Whether an identity was linked to the account that began, and nobody signed in.
-    is_linked: bool,
-    /// Whether the account was made just now.
-    is_new: bool,
-    /// Where the person wanted to go.
-    return_to: Option<String>,
-}
-
-/// An attempt that ended well: somebody signed in, or an identity was linked.
-#[derive(Debug, ToSchema)]
-#[schema(as = FinishedFederation)]
-#[expect(dead_code, reason = "describes what `FinishedBody` serialises")]
-pub(crate) struct FinishedSchema {
-    /// What requests are sent with, as `Authorization: Bearer …`; left out when it is in a cookie, and when nobody signed in.
-    access_token: Option<String>,
-    /// What the next pair is got with, once; left out when it is in a cookie, and when nobody signed in.
-    refresh_token: Option<String>,
-    /// `Bearer`, or `Cookie`; left out when nobody signed in.
-    token_type: Option<String>,
-    /// How many seconds the access token is valid; left out when nobody signed in.
     #[schema(minimum = 0)]
     expires_in: Option<u64>,
     /// Whether an identity was linked to the account that began, and nobody signed in.
@@ -536,7 +515,7 @@ pub(crate) async fn callback(
 /// With what came back from there, and the secret of its beginning. It signs in, makes an account (where the issuer may), or links.
 #[utoipa::path(post, path = "/api/v1/auth/issuers/{name}/finish", tag = "auth",
     params(("name" = String, Path), CookieQuery), request_body = FinishBody,
-    responses((status = 200, body = FinishedSchema), (status = 401, description = "The second factor is missing or wrong"),
+    responses((status = 200, body = FinishedBody), (status = 401, description = "The second factor is missing or wrong"),
         (status = 403, description = "`accounts.flow_not_found`, `accounts.issuer_mixed_up`, `accounts.issuer_denied`, `accounts.code_refused`, `accounts.id_token_refused`, `accounts.identity_unknown`, `accounts.link_first`"),
         (status = 404, description = "`accounts.issuer_not_found`"),
         (status = 409, description = "`accounts.identity_taken`, `accounts.has_other_identity`"),
