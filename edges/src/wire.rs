@@ -135,7 +135,7 @@ impl Wired {
             Ok(Some(token)) => crate::cli::hint(&format!("setup token: {}", token.expose())),
             Ok(None) => {}
             Err(error) => {
-                tracing::warn!(%error, "no setup token was made; the next start makes one, and `mainstay user add` needs none")
+                tracing::warn!(%error, "no setup token was made; the next start makes one, and `mainstay user add` needs none");
             }
         }
         if let Ok(false) = self.accounts.has_tokens().await {

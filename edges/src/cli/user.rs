@@ -242,7 +242,7 @@ fn erase(client: &Client, email: &str, is_sure: bool) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn user(more: Value) -> User {
+    fn user(more: &Value) -> User {
         let mut user = json!({"id": "0198c2a4", "email": "ada@example.com", "role": "member", "tier": "standard", "has_password": true});
         for (key, value) in more.as_object().expect("an object") {
             user[key] = value.clone();
@@ -255,10 +255,10 @@ mod tests {
         let now: Micros = "2026-01-31T12:00:00Z".parse().expect("a time");
         let users = [
             user(
-                json!({"name": "Ada", "role": "owner", "last_sign_in_at": "2026-01-31T11:00:00Z"}),
+                &json!({"name": "Ada", "role": "owner", "last_sign_in_at": "2026-01-31T11:00:00Z"}),
             ),
-            user(json!({"email": "bob@example.com", "disabled_at": "2026-01-30T12:00:00Z"})),
-            user(json!({"email": "eve@example.com", "tier": "premium", "has_password": false})),
+            user(&json!({"email": "bob@example.com", "disabled_at": "2026-01-30T12:00:00Z"})),
+            user(&json!({"email": "eve@example.com", "tier": "premium", "has_password": false})),
         ];
         insta::assert_snapshot!(shown(&users, now, &Style::PLAIN));
         assert!(shown(&[], now, &Style::PLAIN).contains("mainstay user add"));
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn the_hint_does_not_repeat_the_invitation() {
         let created = Created {
-            user: user(json!({})),
+            user: user(&json!({})),
             invite: Some(Invite {
                 token: Secret::from("msi_secret"),
                 expires_at: Micros(0),

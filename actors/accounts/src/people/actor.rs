@@ -64,32 +64,16 @@ impl Worker for PeopleActor {
                     desk.change_password(by, change).await
                 });
             }
-            PeopleMsg::Find { id, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.find(id).await });
-            }
-            PeopleMsg::FindByEmail { email, reply } => {
-                self.serve(
-                    cx,
-                    reply,
-                    |desk| async move { desk.find_by_email(&email).await },
-                );
-            }
-            PeopleMsg::List { page, email, reply } => {
-                self.serve(cx, reply, move |desk| async move {
-                    desk.list(page, email).await
-                });
-            }
-            PeopleMsg::Export { by, id, reply } => {
-                self.serve(
-                    cx,
-                    reply,
-                    move |desk| async move { desk.export(by, id).await },
-                );
-            }
-            PeopleMsg::PrepareSetup { reply } => {
-                self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
-            }
-            msg => self.look_after(msg, cx),
+            msg @ (PeopleMsg::Find { .. }
+            | PeopleMsg::FindByEmail { .. }
+            | PeopleMsg::List { .. }
+            | PeopleMsg::Export { .. }
+            | PeopleMsg::PrepareSetup { .. }) => self.tell(msg, cx),
+            msg @ (PeopleMsg::Create { .. }
+            | PeopleMsg::Change { .. }
+            | PeopleMsg::SetPassword { .. }
+            | PeopleMsg::Invite { .. }
+            | PeopleMsg::Erase { .. }) => self.look_after(msg, cx),
         }
         Ok(())
     }
@@ -120,6 +104,39 @@ impl Worker for PeopleActor {
 }
 
 impl PeopleActor {
+    /// What is only asked.
+    fn tell(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
+        match msg {
+            PeopleMsg::Find { id, reply } => {
+                self.serve(cx, reply, move |desk| async move { desk.find(id).await });
+            }
+            PeopleMsg::FindByEmail { email, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    |desk| async move { desk.find_by_email(&email).await },
+                );
+            }
+            PeopleMsg::List { page, email, reply } => {
+                self.serve(cx, reply, move |desk| async move {
+                    desk.list(page, email).await
+                });
+            }
+            PeopleMsg::Export { by, id, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    move |desk| async move { desk.export(by, id).await },
+                );
+            }
+            PeopleMsg::PrepareSetup { reply } => {
+                self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
+            }
+            // `handle`, which alone calls this, gives it no others.
+            _ => {}
+        }
+    }
+
     /// What changes somebody; who may not is told to the audit.
     fn look_after(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
         match msg {
@@ -164,16 +181,8 @@ impl PeopleActor {
                     desk.tell_denied(&by, "user.erase", erased).await
                 });
             }
-            // Handled before: they are in `handle`, which is the only caller.
-            PeopleMsg::Setup { .. }
-            | PeopleMsg::Register { .. }
-            | PeopleMsg::SignIn { .. }
-            | PeopleMsg::ChangePassword { .. }
-            | PeopleMsg::Find { .. }
-            | PeopleMsg::FindByEmail { .. }
-            | PeopleMsg::List { .. }
-            | PeopleMsg::Export { .. }
-            | PeopleMsg::PrepareSetup { .. } => {}
+            // `handle`, which alone calls this, gives it no others.
+            _ => {}
         }
     }
 
