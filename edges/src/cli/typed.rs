@@ -44,10 +44,12 @@ fn hidden(prompt: &str) -> Result<Secret, Failure> {
         .read(true)
         .write(true)
         .open("/dev/tty")
-        .map_err(unreadable)?;
+        .map_err(|error| unreadable(&error))?;
     let _quiet = Quiet::begin(&terminal)?;
     write!(terminal, "{prompt}")?;
-    let line = first_line(BufReader::new(terminal.try_clone().map_err(unreadable)?));
+    let line = first_line(BufReader::new(
+        terminal.try_clone().map_err(|error| unreadable(&error))?,
+    ));
     writeln!(terminal)?;
     line
 }
@@ -58,7 +60,7 @@ fn first_line(source: impl BufRead) -> Result<Secret, Failure> {
     source
         .take(MAX_LINE)
         .read_until(b'\n', &mut line)
-        .map_err(unreadable)?;
+        .map_err(|error| unreadable(&error))?;
     if line.last() == Some(&b'\n') {
         line.pop();
     }
@@ -82,12 +84,12 @@ struct Quiet {
 
 impl Quiet {
     fn begin(terminal: &File) -> Result<Self, Failure> {
-        let terminal = terminal.try_clone().map_err(unreadable)?;
-        let before = tcgetattr(&terminal).map_err(|error| unreadable(error.into()))?;
+        let terminal = terminal.try_clone().map_err(|error| unreadable(&error))?;
+        let before = tcgetattr(&terminal).map_err(|error| unreadable(&error.into()))?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(LocalModes::ECHO);
         tcsetattr(&terminal, OptionalActions::Flush, &quiet)
-            .map_err(|error| unreadable(error.into()))?;
+            .map_err(|error| unreadable(&error.into()))?;
         Ok(Self { terminal, before })
     }
 }

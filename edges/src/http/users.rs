@@ -1,5 +1,10 @@
 //! People, as administrators look after them and as they see themselves.
 
+#![expect(
+    clippy::option_option,
+    reason = "a null that was sent takes the name away, nothing leaves it"
+)]
+
 use accounts::{Change, Invite, NewInvite, NewUser, Role, Tier, User};
 use axum::Json as Answer;
 use axum::extract::State;

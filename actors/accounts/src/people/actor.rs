@@ -171,16 +171,8 @@ impl PeopleActor {
                     desk.tell_denied(&by, "user.erase", erased).await
                 });
             }
-            // Handled before: they are in `handle`, which is the only caller.
-            PeopleMsg::Setup { .. }
-            | PeopleMsg::Register { .. }
-            | PeopleMsg::SignIn { .. }
-            | PeopleMsg::ChangePassword { .. }
-            | PeopleMsg::Find { .. }
-            | PeopleMsg::FindByEmail { .. }
-            | PeopleMsg::List { .. }
-            | PeopleMsg::Export { .. }
-            | PeopleMsg::PrepareSetup { .. } => {}
+            // `handle`, which alone calls this, gives it no others.
+            _ => {}
         }
     }
 

@@ -1,5 +1,7 @@
 //! The first owner, registering, signing in.
 
+#![expect(clippy::too_many_lines, reason = "each is one story")]
+
 use ground::{Micros, args, clock};
 
 use super::*;

@@ -1,5 +1,7 @@
 //! Making, changing, exporting and erasing people.
 
+#![expect(clippy::too_many_lines, reason = "each is one story")]
+
 use ground::{PageRequest, args};
 
 use super::*;
