@@ -68,12 +68,8 @@ fn first_line(source: impl BufRead) -> Result<Secret, Failure> {
     Ok(Secret::from(text))
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "it maps errors, which are given away"
-)]
-fn unreadable(error: io::Error) -> Failure {
-    Failure::failed("the password cannot be read").caused_by(&error)
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::failed("the password cannot be read").caused_by(error)
 }
 
 /// The terminal shows nothing of what is typed until this is dropped.

@@ -319,7 +319,6 @@ pub(crate) struct ChangeBody {
     /// What to call them; null takes the name away.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 1000)]
-    #[expect(clippy::option_option, reason = "a null is not the same as nothing")]
     name: Option<Option<String>>,
 }
 
@@ -342,7 +341,6 @@ pub(crate) struct OwnChangeBody {
     /// What to be called; null takes the name away.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, max_length = 1000)]
-    #[expect(clippy::option_option, reason = "a null is not the same as nothing")]
     name: Option<Option<String>>,
 }
 
@@ -356,7 +354,6 @@ impl From<OwnChangeBody> for Change {
 }
 
 /// A null that was sent is not the same as nothing.
-#[expect(clippy::option_option, reason = "a null is not the same as nothing")]
 fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(value).map(Some)
 }

@@ -26,7 +26,6 @@ fn registration(email: &str, invite: Option<&Secret>) -> Registration {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 async fn the_first_owner_is_made_once() {
     ::store::testing::on_both(async |db| {
         let room = Room::new(&db);
@@ -124,7 +123,6 @@ async fn of_two_first_owners_at_once_one_wins() {
 
 /// Whoever is refused learns nothing: the same error after the same work.
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 async fn what_is_wrong_with_a_sign_in_cannot_be_told_apart() {
     ::store::testing::on_both(async |db| {
         let room = Room::new(&db);
@@ -370,7 +368,6 @@ async fn who_may_register_is_configured() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 async fn an_invitation_is_good_for_one_use_and_no_more_than_its_giver() {
     ::store::testing::on_both(async |db| {
         let room = Room::new(&db);

@@ -133,7 +133,6 @@ async fn users_are_bounded() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 async fn a_change_counts_and_names_the_version_that_it_is_about() {
     ::store::testing::on_both(async |db| {
         let room = Room::new(&db);
@@ -369,7 +368,6 @@ async fn somebody_elses_password_is_set_by_who_may() {
 }
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "one story, told in one go")]
 async fn all_that_is_kept_of_somebody_is_told_and_erased() {
     ::store::testing::on_both(async |db| {
         let room = Room::new(&db);
