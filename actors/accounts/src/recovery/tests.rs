@@ -409,8 +409,11 @@ async fn who_wants_an_address_that_is_taken_hears_nothing_of_that() {
             .expect("accepted");
         let token = room.token("email.change").await;
         room.somebody("free@example.org").await;
-        let taken = room.desk.verify(&token, source()).await;
-        assert!(matches!(taken, Err(RecoveryError::EmailTaken)), "{taken:?}");
+        let refused = room.desk.verify(&token, source()).await;
+        assert!(
+            matches!(refused, Err(RecoveryError::EmailTaken)),
+            "{refused:?}"
+        );
         room.change("third@example.org", PASSWORD)
             .await
             .expect("accepted");
