@@ -11,7 +11,7 @@
 //!   `schemathesis` what a program does that has read the description; `people` is who they are, `federation` how they come in from outside.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it,
-//!   `audit` what people did, `mail` what is sent to them.
+//!   `audit` what people did, `mail` what is sent to them, `recovery` how they get in again with it.
 
 mod access;
 mod armour;
@@ -31,6 +31,7 @@ mod mail;
 mod overload;
 mod people;
 mod process;
+mod recovery;
 mod repeats;
 mod schemathesis;
 mod service;

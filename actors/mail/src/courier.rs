@@ -4,6 +4,7 @@
 //! server, so it is not made again within the moment, and a mail that waits must outlive this process anyway. From the
 //! dependency come the limits of an attempt and the breaker: while that is open nothing is claimed.
 
+use std::convert::Infallible;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use supervisor::{
     Fault as _, Level,
 };
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::config::MailConfig;
 use crate::fault::SendError;
@@ -37,10 +38,10 @@ const SHORTEST: Duration = Duration::from_millis(5);
 const AT_ONCE: i64 = 4;
 /// Claims of one round; what is left is for the next one.
 const CLAIMS: usize = 64;
-/// How much longer than a call a lease lasts.
-const LEASE_RESERVE: Duration = Duration::from_mins(1);
-/// How long the outbox may take.
-const OUTBOX_LIMIT: Duration = Duration::from_mins(1);
+/// How long a lease lasts that nobody renews: so long a mail waits whose sender was killed.
+const LEASE: Duration = Duration::from_secs(15);
+/// How often a lease is renewed while its mail is being sent.
+const RENEW_EVERY: Duration = Duration::from_secs(4);
 /// How often what is too old is forgotten.
 const FORGET_EVERY: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
@@ -147,7 +148,7 @@ impl Courier {
             let claim = Claim {
                 lease: Id::generate(),
                 now,
-                until: now + self.lease(),
+                until: now + LEASE,
             };
             let claimed = store::claim(&self.db, claim, at_once).await?;
             if claimed.is_empty() {
@@ -199,24 +200,31 @@ impl Courier {
         }))
     }
 
-    /// How long nobody else sends what is claimed: longer than sending can take.
-    fn lease(&self) -> Duration {
-        let call = match &self.way {
-            Way::Smtp(_, dependency) => dependency.policy().call_limit,
-            Way::Outbox(_) => OUTBOX_LIMIT,
-        };
-        let line = Duration::from_secs(u64::try_from(AT_ONCE).unwrap_or(1));
-        call + line + LEASE_RESERVE
-    }
-
     /// Sends one mail and stores what came of it.
     async fn send(&self, mail: &Claimed, lease: Id) -> Result<(), DbError> {
-        self.place().await;
-        let outcome = self.hand_over(mail).await;
+        let handing_over = async {
+            self.place().await;
+            self.hand_over(mail).await
+        };
+        let outcome = tokio::select! {
+            outcome = handing_over => outcome,
+            never = self.keep(mail.id, lease) => match never {},
+        };
         if !self.conclude(mail, lease, outcome).await? {
             tracing::warn!(mail = %mail.id, "the lease had run out: another process may have sent the mail, too");
         }
         Ok(())
+    }
+
+    /// Renews a lease for as long as it is asked to. One that cannot be renewed runs out, and the mail may be sent twice.
+    async fn keep(&self, id: Id, lease: Id) -> Infallible {
+        loop {
+            sleep(RENEW_EVERY).await;
+            let renewed = store::renew(&self.db, id, lease, clock::now() + LEASE).await;
+            if let Err(error) = renewed {
+                tracing::debug!(mail = %id, %error, "the lease of a mail was not renewed");
+            }
+        }
     }
 
     /// Stores what came of a mail. False when the lease is another's by now.

@@ -101,6 +101,15 @@ pub(crate) async fn claim(db: &Db, claim: Claim, limit: i64) -> Result<Vec<Claim
     .await
 }
 
+/// Prolongs a lease; nothing happens to one that is another's by now.
+pub(crate) async fn renew(db: &Db, id: Id, lease: Id, until: Micros) -> Result<u64, DbError> {
+    db.execute(
+        "UPDATE mail_queue SET lease_until = $1 WHERE id = $2 AND lease = $3 AND state = 'waiting'",
+        args![until, id, lease],
+    )
+    .await
+}
+
 /// Ends a claimed mail and deletes its text. False when the lease is another's by now: then that one tells the end.
 pub(crate) async fn end(
     db: &Db,

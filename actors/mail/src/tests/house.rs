@@ -112,6 +112,19 @@ impl House {
         .await
     }
 
+    /// Waits until what went wrong last with the only mail has this code.
+    pub(super) async fn only_says(&self, code: &str) -> QueuedMail {
+        kit::eventually(kit::PATIENCE, async || {
+            let only = self.only().await;
+            if only.last_code.as_deref() == Some(code) {
+                Ok(only)
+            } else {
+                Err(format!("{only:?} says {code}"))
+            }
+        })
+        .await
+    }
+
     /// Waits until a node has this level.
     pub(super) async fn has_level(&self, path: &str, level: Level) {
         kit::eventually(kit::PATIENCE, async || {
@@ -182,12 +195,14 @@ pub(super) fn signing_in(config: MailConfig, name: &str, password: &str) -> Mail
     }
 }
 
-/// The mails in the outbox of a data directory.
+/// The mails in the outbox of a data directory, as far as they are written out.
 pub(super) fn outbox_of(folder: &Folder) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder.path().join("outbox")) else {
         return Vec::new();
     };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_whole = |path: &PathBuf| path.extension().is_some_and(|found| found == "eml");
+    let mut paths: Vec<_> = paths.filter(is_whole).collect();
     paths.sort();
     paths
 }

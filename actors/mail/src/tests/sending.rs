@@ -87,8 +87,8 @@ async fn we_sign_in_and_a_wrong_password_gives_no_mail_up() {
     let house = House::with(&open.db, wrong).await;
     house.post("ann@example.org", TEXT).await;
     house.has_level("/mail", Level::Degraded).await;
-    let waiting = house.only_is(MailState::Waiting).await;
-    assert_eq!(waiting.last_code.as_deref(), Some("mail.unauthorized"));
+    let waiting = house.only_says("mail.unauthorized").await;
+    assert_eq!(waiting.state, MailState::Waiting);
     let told = waiting.last_error.expect("an error");
     assert!(!told.contains("hunter"), "{told}");
     house.stop().await;
@@ -178,8 +178,8 @@ async fn a_certificate_that_nobody_knows_is_not_trusted() {
     let house = House::with(&open.db, config).await;
     house.post("ann@example.org", TEXT).await;
     house.has_level("/mail/smtp", Level::Degraded).await;
-    let waiting = house.only_is(MailState::Waiting).await;
-    assert_eq!(waiting.last_code.as_deref(), Some("mail.tls"));
+    let waiting = house.only_says("mail.tls").await;
+    assert_eq!(waiting.state, MailState::Waiting);
     assert!(sink.received().is_empty());
     house.stop().await;
     open.close().await;

@@ -43,7 +43,7 @@ async fn a_claimed_mail_is_nobody_elses_until_the_lease_runs_out() {
             .await
             .expect("queued");
         let now = Micros::now();
-        let (_, first) = claimed_at(&db, now).await;
+        let (own, first) = claimed_at(&db, now).await;
         let [mail] = first.as_slice() else {
             panic!("one mail")
         };
@@ -53,6 +53,16 @@ async fn a_claimed_mail_is_nobody_elses_until_the_lease_runs_out() {
         assert!(second.is_empty(), "leased");
         let due = next_due(&db).await.expect("readable");
         assert_eq!(due, Some(now + MINUTE), "when the lease runs out");
+        let (leased, later) = (mail.id, now + MINUTE + MINUTE);
+        let stranger = renew(&db, leased, Id::generate(), later).await;
+        assert_eq!(stranger.expect("writes"), 0);
+        assert_eq!(renew(&db, leased, own, later).await.expect("writes"), 1);
+        let (_, none) = claimed_at(&db, now + MINUTE).await;
+        assert!(none.is_empty(), "renewed");
+        assert_eq!(
+            renew(&db, leased, own, now + MINUTE).await.expect("writes"),
+            1
+        );
         // Whoever had it has died between sending and storing that.
         let (lease, third) = claimed_at(&db, now + MINUTE).await;
         assert_eq!(third.len(), 1);
