@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ground::audit::By;
 use ground::{Db, DbError, Id, Micros, Page, PageRequest, Secret, clock};
 use rand::TryRng;
 use rand::rngs::SysRng;
@@ -179,7 +180,11 @@ impl Desk {
     }
 
     /// Creates a token.
-    pub(crate) async fn create(&self, new: NewToken) -> Result<(TokenInfo, Secret), AccountsError> {
+    pub(crate) async fn create(
+        &self,
+        new: NewToken,
+        by: &By,
+    ) -> Result<(TokenInfo, Secret), AccountsError> {
         let now = clock::now();
         let longest = Some(self.config.max_lifetime).filter(|limit| !limit.is_zero());
         let draft = draft::check(&new, now, longest).map_err(AccountsError::Invalid)?;
@@ -201,7 +206,7 @@ impl Desk {
             expires_at: draft.expires_at,
             revoked_at: None,
         };
-        store::add(&self.db, &token, &hash, self.config.max_tokens).await?;
+        store::add(&self.db, &token, &hash, self.config.max_tokens, by).await?;
         tracing::info!(token = %token.id, scopes = ?token.scopes, expires_at = ?token.expires_at, "token created");
         Ok((token, secret))
     }
@@ -217,12 +222,17 @@ impl Desk {
     }
 
     /// Revokes a token, then forgets it and tells its watchers.
-    pub(crate) async fn revoke(&self, id: Id, owner: Option<Id>) -> Result<(), AccountsError> {
+    pub(crate) async fn revoke(
+        &self,
+        id: Id,
+        owner: Option<Id>,
+        by: &By,
+    ) -> Result<(), AccountsError> {
         let mut doubt = Doubt {
             known: &self.shared.known,
             id: Some(id),
         };
-        let revoked = store::revoke(&self.db, id, owner, clock::now()).await?;
+        let revoked = store::revoke(&self.db, id, owner, clock::now(), by).await?;
         doubt.id = None;
         let revoked = revoked.ok_or(AccountsError::NotFound(id))?;
         self.ended(&revoked);

@@ -23,6 +23,8 @@
 //! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
 //! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
+//! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
+//! - `people`: users, passwords, signing in. `recovery`: tokens that are mailed, for a new password or to prove an address.
 //! - `store`: every statement about tokens. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
@@ -31,14 +33,9 @@ mod config;
 mod desk;
 mod draft;
 mod error;
+mod factors;
+mod federation;
 mod handle;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "keys in JSON and all algorithms but EdDSA are for tokens of outside issuers"
-    )
-)]
 mod jose;
 mod known;
 mod locked;
@@ -48,6 +45,7 @@ mod manifest;
 mod messages;
 mod people;
 mod ports;
+mod recovery;
 mod refusals;
 mod revocations;
 mod scopes;
@@ -63,6 +61,13 @@ mod verify;
 pub use config::{Config, RegistrationPolicy};
 pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
+pub use factors::{
+    By, Enrolment, FRESH_FOR, FactorError, FactorOverview, Factors, RECOVERY_CODES, TotpState,
+};
+pub use federation::{
+    Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
+    IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Refused,
+};
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
 pub use people::{
@@ -71,6 +76,7 @@ pub use people::{
     Registration, Requester, SETUP_PREFIX, Setup, SignInError, Standing, User,
 };
 pub use ports::Ports;
+pub use recovery::{Holder, NewEmail, Recovery, RecoveryError, Reset};
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};
 pub use sessions::{

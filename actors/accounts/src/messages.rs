@@ -1,5 +1,6 @@
 //! What the manager can be asked. Private to the domain: others use the handle.
 
+use ground::audit::By;
 use ground::{Id, Micros, Page, PageRequest, Secret};
 use supervisor::Reply;
 
@@ -23,6 +24,7 @@ pub enum ManagerMsg {
     /// Create a token.
     Create {
         new: NewToken,
+        by: By,
         reply: Answer<(TokenInfo, Secret)>,
     },
     /// Tell of the tokens of an owner, or of all, a page at a time.
@@ -35,6 +37,7 @@ pub enum ManagerMsg {
     Revoke {
         id: Id,
         owner: Option<Id>,
+        by: By,
         reply: Answer<()>,
     },
     /// Is there a token that works?

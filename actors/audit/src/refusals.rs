@@ -158,7 +158,8 @@ mod tests {
     #[test]
     fn addresses_are_bounded() {
         let (mut refusals, now) = (Refusals::default(), Micros(0));
-        let told = (0..MOST as u32 + 500)
+        let many = u32::try_from(MOST).expect("small") + 500;
+        let told = (0..many)
             .filter_map(|number| {
                 let address = Some(IpAddr::V4(number.into()));
                 let source = Source {

@@ -265,7 +265,7 @@ mod tests {
         fn a_line_end_anywhere_in_a_header_is_refused(before in "[a-z]{1,9}", end in "[\r\n]{1,2}", after in "[a-z]{0,9}") {
             let odd = format!("{before}{end}{after}");
             prop_assert_eq!(faults("a@b", &odd, "x"), ["subject"]);
-            let odd_address = format!("{}@b", odd);
+            let odd_address = format!("{odd}@b");
             prop_assert_eq!(faults(&odd_address, "x", "x"), ["to"]);
         }
     }

@@ -278,6 +278,13 @@ impl Sealer {
     }
 }
 
+/// Seals nothing: nobody gave it a key.
+impl Default for Sealer {
+    fn default() -> Self {
+        Self::without_key("none was given", Vec::new())
+    }
+}
+
 /// `N` bytes of the system's randomness: no state of ours that could repeat.
 ///
 /// # Errors

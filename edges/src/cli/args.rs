@@ -121,6 +121,15 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: TokenVerb,
     },
+    /// Show, prove and export the record of what people did
+    #[command(
+        after_help = "Every entry holds a hash over itself and all before it, so that a change of the record is found.\n\nExample:\n  \
+                            mainstay audit list --action token. --since 7d"
+    )]
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
     /// Add, change, list and erase people
     #[command(after_help = "Example:\n  mainstay user add ada@example.com --role owner")]
     User {
@@ -359,6 +368,52 @@ pub(crate) enum TokenVerb {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// List what people did, newest first
+    #[command(
+        after_help = "How long entries are kept: `[audit]` in the configuration.\n\nExample:\n  mainstay audit list --outcome refused"
+    )]
+    List(AuditListArgs),
+    /// Check that nobody changed the record, and tell the first place where somebody did
+    #[command(
+        after_help = "Exits 1 when the record does not hold.\n\nExample:\n  mainstay audit verify"
+    )]
+    Verify {
+        /// Print the verdict as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print all of it, oldest first, one JSON document a line
+    #[command(after_help = "Example:\n  mainstay audit export > audit.ndjson")]
+    Export,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditListArgs {
+    /// Only what this user did
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Only actions that begin like this
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+    /// Only what had this result
+    #[arg(long, value_name = "RESULT", value_parser = ["done", "refused", "failed"])]
+    pub(crate) outcome: Option<String>,
+    /// Only what was done to this: a token's id, a part like /ptys
+    #[arg(long, value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+    /// Only what came later: for so long (2h), or from a time on (2026-01-31T12:00:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = Since::parse_time)]
+    pub(crate) since: Option<Since>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]

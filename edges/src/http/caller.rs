@@ -10,20 +10,21 @@
 use std::fmt;
 use std::time::Duration;
 
-use accounts::{Identity, Role, Scope, SessionIdentity};
+use accounts::{Identity, Role, Scope, SessionIdentity, Tier};
 use axum::extract::FromRequestParts;
 use futures::future::BoxFuture;
-use ground::audit::{Actor, Source};
-use ground::{Id, clock};
+use ground::audit::Actor;
+use ground::{Id, Micros, clock};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, header};
+use ptys::Viewer;
 
 use super::auth::cookies::{Holds, Jar};
 use super::auth::tickets::{self, Tickets};
 use super::codes;
-use super::layers::RequestId;
-use super::listen::{Connection, Peer};
+use super::listen::Peer;
 use super::problem::{BEARER, Problem};
+use super::rates::{Class, Client};
 use super::routes::Needs;
 
 /// Who asks.
@@ -45,7 +46,11 @@ impl Caller {
     pub fn user(&self) -> Option<Id> {
         match self {
             Self::Local { .. } => None,
-            Self::Token(identity) => identity.user(),
+            // An owner that is no id owns nothing here, which is not the same as being the local operator.
+            Self::Token(identity) => {
+                identity.owner.as_ref()?;
+                Some(identity.user().unwrap_or_else(Id::generate))
+            }
             Self::Session(identity) => Some(identity.user),
         }
     }
@@ -53,12 +58,10 @@ impl Caller {
     /// The same where there has to be one.
     ///
     /// # Errors
-    /// 409 for the local operator and for tokens of theirs.
+    /// 403 for the local operator and for tokens of theirs.
     pub fn user_or_refuse(&self) -> Result<Id, Problem> {
-        let detail =
-            "this belongs to a user, and the local operator and their tokens are none; sign in";
-        self.user()
-            .ok_or_else(|| Problem::new(&codes::NO_USER, detail))
+        let code = &codes::NOT_A_USER;
+        self.user().ok_or_else(|| Problem::new(code, code.meaning))
     }
 
     /// What the caller may do at most.
@@ -80,6 +83,48 @@ impl Caller {
             Self::Local { .. } | Self::Token(_) => {
                 let detail = "this was asked with a token or over the local socket, which no session belongs to";
                 Err(Problem::new(&codes::NO_SESSION, detail))
+            }
+        }
+    }
+
+    /// Who asks, as terminals want to know it.
+    pub fn viewer(&self) -> Viewer {
+        let role = self.role().word();
+        self.user()
+            .map_or(Viewer::Operator, |id| Viewer::User { id, role })
+    }
+
+    /// What the request came with, for the audit.
+    pub fn credential(&self) -> Option<Id> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => Some(identity.token_id),
+            Self::Session(identity) => Some(identity.session),
+        }
+    }
+
+    /// When the user signed in in person; `None` where nobody need be present.
+    pub fn signed_in_at(&self) -> Option<Micros> {
+        match self {
+            Self::Local { .. } | Self::Token(_) => None,
+            Self::Session(identity) => Some(identity.auth_time),
+        }
+    }
+
+    /// As what its requests count, for the limits of rates; `None` when they do not.
+    pub(crate) fn counted(&self) -> Option<(Class, Client)> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Token(identity) => {
+                Some((Class::SignedIn, Client::Account(identity.owner.clone())))
+            }
+            Self::Session(identity) => {
+                let class = match identity.tier {
+                    Tier::Standard => Class::SignedIn,
+                    Tier::Premium => Class::Premium,
+                };
+                let user = identity.user.to_string();
+                Some((class, Client::Account(Some(user.into()))))
             }
         }
     }
@@ -109,7 +154,7 @@ impl Caller {
         Err(Problem::new(&codes::NOT_FRESH, detail))
     }
 
-    /// The caller as the audit tells it. A token of the local operator acts for the daemon's own user.
+    /// The caller as the audit tells it.
     pub fn actor(&self) -> Actor {
         match self {
             Self::Local { uid } => Actor::Local { uid: *uid },
@@ -122,8 +167,8 @@ impl Caller {
                     id,
                     credential: Some(identity.token_id),
                 },
-                None => Actor::Local {
-                    uid: rustix::process::getuid().as_raw(),
+                None => Actor::Token {
+                    id: identity.token_id,
                 },
             },
         }
@@ -203,33 +248,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
         let caller = parts.extensions.get::<Self>().cloned();
         caller.ok_or_else(|| Problem::internal("a handler asked for the caller of an open route"))
-    }
-}
-
-/// From where a request came, for the audit. An extractor.
-#[derive(Debug, Clone)]
-pub(crate) struct CameFrom(pub(crate) Source);
-
-impl<S: Send + Sync> FromRequestParts<S> for CameFrom {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let agent = parts.headers.get(header::USER_AGENT);
-        let agent = agent.and_then(|agent| agent.to_str().ok());
-        let request_id = parts.extensions.get::<RequestId>();
-        Ok(Self(Source {
-            address: address_of(parts),
-            user_agent: agent.map(str::to_owned),
-            request_id: request_id.map(|id| id.0.to_string()),
-        }))
-    }
-}
-
-/// The address at the other end of the connection; none over the local socket.
-fn address_of(parts: &Parts) -> Option<std::net::IpAddr> {
-    match parts.extensions.get::<Connection>()?.peer {
-        Peer::Local { .. } => None,
-        Peer::Tcp(address) => Some(address.ip().to_canonical()),
     }
 }
 
@@ -374,6 +392,32 @@ mod tests {
                 "{caller}"
             );
         }
+    }
+
+    #[test]
+    fn a_token_acts_for_its_owner() {
+        let of = |owner: Option<&str>| {
+            let Caller::Token(identity) = bearer(Role::Owner, &[]) else {
+                unreachable!("a token")
+            };
+            let owner = owner.map(Into::into);
+            Caller::Token(Identity { owner, ..identity })
+        };
+        let user = Id::generate();
+        assert_eq!(of(None).user(), None);
+        assert_eq!(of(None).viewer(), Viewer::Operator);
+        assert!(matches!(of(None).actor(), Actor::Token { .. }));
+        let owned = of(Some(&user.to_string()));
+        assert_eq!(owned.user(), Some(user));
+        assert!(matches!(owned.actor(), Actor::User { id, .. } if id == user));
+        let role = "owner";
+        assert_eq!(owned.viewer(), Viewer::User { id: user, role });
+        assert_ne!(of(Some("nobody")).viewer(), Viewer::Operator);
+        let local = Caller::Local { uid: 3 };
+        assert_eq!(
+            (local.user(), local.actor()),
+            (None, Actor::Local { uid: 3 })
+        );
     }
 
     #[test]

@@ -15,7 +15,8 @@ use super::caller::Caller;
 use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
-use super::routes::{Needs, READ, creating, route};
+use super::routes::{Needs, READ, creating_secret, route};
+use super::source::Asker;
 use super::state::AppState;
 use http::Method;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,7 +27,7 @@ pub(super) const CONCERN: Concern = Concern {
     routes,
     table: &[
         route(Method::GET, "/api/v1/tokens", READ),
-        creating("/api/v1/tokens", Needs::Unlimited),
+        creating_secret("/api/v1/tokens", Needs::Unlimited),
         route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Unlimited),
     ],
     codes: &[
@@ -264,11 +265,11 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     Json(body): Json<NewTokenBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<CreatedToken>), Problem> {
     let new = NewToken::from(body).asked_for_by(caller.user())?;
-    let made = edge.handles.accounts.create(new).await?;
-    tracing::info!(%caller, token = %made.0.id, "token made");
+    let made = edge.handles.accounts.create(new, by).await?;
     let location = format!("/api/v1/tokens/{}", made.0.id);
     Ok((
         StatusCode::CREATED,
@@ -286,9 +287,10 @@ pub(crate) async fn create(
 pub(crate) async fn revoke(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    edge.handles.accounts.revoke(id, caller.user()).await?;
-    tracing::info!(%caller, token = %id, "token revoked");
+    let accounts = &edge.handles.accounts;
+    accounts.revoke(id, caller.user(), by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

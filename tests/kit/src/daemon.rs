@@ -23,6 +23,7 @@ const TEARDOWN: Duration = Duration::from_secs(2);
 pub struct Daemon {
     child: Child,
     status: Option<ExitStatus>,
+    scheme: &'static str,
     address: SocketAddr,
     binary: PathBuf,
     home: Home,
@@ -50,6 +51,7 @@ impl Daemon {
         Self {
             child,
             status: None,
+            scheme: "http",
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             binary,
             home,
@@ -61,7 +63,8 @@ impl Daemon {
         }
     }
 
-    pub(crate) fn is_ready_on(&mut self, address: SocketAddr) {
+    pub(crate) fn is_ready_on(&mut self, scheme: &'static str, address: SocketAddr) {
+        self.scheme = scheme;
         self.address = address;
     }
 
@@ -81,10 +84,10 @@ impl Daemon {
         self.address
     }
 
-    /// `http://ADDR:PORT`.
+    /// `http://ADDR:PORT`, or `https://` where it speaks TLS itself.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Its directories.

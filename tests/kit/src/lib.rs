@@ -10,6 +10,7 @@
 //! * [`Daemon`] starts the binary, waits for its ready line, and ends it; ending it asserts exit 0 and nothing left.
 //! * [`Client`] and [`Reply`] speak HTTP, anonymously, with a token, or over the Unix socket.
 //! * [`Terminal`] and [`Frame`] speak the WebSocket protocol of terminals; [`Events`] reads server-sent events.
+//! * [`Issuer`](issuer::Issuer) is an outside issuer by which people sign in, with faults on demand.
 //! * [`Tmux`] is a real terminal whose screen can be looked at.
 //! * [`Postgres`] is a server of our own from the installed binaries; [`Database`] names what a test runs on.
 //! * [`smtp::Sink`] is a mail server that can be told to fail.
@@ -28,6 +29,7 @@ mod daemon;
 mod database;
 mod events;
 mod home;
+pub mod issuer;
 mod janitor;
 mod output;
 mod postgres;

@@ -81,11 +81,10 @@ impl Received {
     pub fn header(&self, name: &str) -> Option<String> {
         let (head, _) = self.message.split_once("\r\n\r\n")?;
         let unfolded = head.replace("\r\n ", " ").replace("\r\n\t", " ");
-        let found = unfolded.split("\r\n").find_map(|line| {
+        unfolded.split("\r\n").find_map(|line| {
             let (found, value) = line.split_once(": ")?;
             found.eq_ignore_ascii_case(name).then(|| value.to_owned())
-        });
-        found
+        })
     }
 
     /// The body with plain line feeds; quoted-printable is undone.
@@ -337,15 +336,12 @@ fn unquoted(text: &str) -> String {
     while let Some((first, behind)) = rest.split_first() {
         let code = behind.get(..2).filter(|_| *first == b'=');
         let code = code.and_then(|code| std::str::from_utf8(code).ok());
-        match code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = behind.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = behind;
-            }
+        if let Some(byte) = code.and_then(|code| u8::from_str_radix(code, 16).ok()) {
+            bytes.push(byte);
+            rest = behind.get(2..).unwrap_or_default();
+        } else {
+            bytes.push(*first);
+            rest = behind;
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -64,16 +64,7 @@ impl Worker for PeopleActor {
                     desk.change_password(by, change).await
                 });
             }
-            msg @ (PeopleMsg::Find { .. }
-            | PeopleMsg::FindByEmail { .. }
-            | PeopleMsg::List { .. }
-            | PeopleMsg::Export { .. }
-            | PeopleMsg::PrepareSetup { .. }) => self.tell(msg, cx),
-            msg @ (PeopleMsg::Create { .. }
-            | PeopleMsg::Change { .. }
-            | PeopleMsg::SetPassword { .. }
-            | PeopleMsg::Invite { .. }
-            | PeopleMsg::Erase { .. }) => self.look_after(msg, cx),
+            msg => self.look_up(msg, cx),
         }
         Ok(())
     }
@@ -104,8 +95,8 @@ impl Worker for PeopleActor {
 }
 
 impl PeopleActor {
-    /// What is only asked.
-    fn tell(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
+    /// What only reads, and then the rest.
+    fn look_up(&self, msg: PeopleMsg, cx: &Context<PeopleMsg>) {
         match msg {
             PeopleMsg::Find { id, reply } => {
                 self.serve(cx, reply, move |desk| async move { desk.find(id).await });
@@ -132,8 +123,7 @@ impl PeopleActor {
             PeopleMsg::PrepareSetup { reply } => {
                 self.serve(cx, reply, |desk| async move { desk.prepare_setup().await });
             }
-            // `handle`, which alone calls this, gives it no others.
-            _ => {}
+            msg => self.look_after(msg, cx),
         }
     }
 

@@ -56,9 +56,16 @@ pub use types::{
 
 pub(crate) use actor::PeopleActor;
 pub(crate) use desk::Desk;
+pub(crate) use email::{Email, check as check_email};
+pub(crate) use guesses::{Account, Guess};
+pub(crate) use hashing::{HashingError, Kept, Verdict};
 pub(crate) use messages::PeopleMsg;
-pub(crate) use ports::NoSecondFactor;
-pub(crate) use store::standing;
+pub(crate) use once::{draw, read};
+pub(crate) use passwords::check as check_password;
+pub(crate) use ports::{Refused, SecondFactor};
+pub(crate) use store::{
+    add, known, remove_invites_for, set_password, standing, user, user_to_change, user_with_key,
+};
 
 /// Requests that the actor admits: those that wait for a hash among them.
 const MAILBOX: u32 = 256;

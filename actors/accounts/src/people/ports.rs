@@ -10,6 +10,7 @@ use ground::audit::{Actor, Source};
 use ground::{Id, Secret};
 use supervisor::Fault;
 
+use crate::factors::Factors;
 use crate::sessions::{SessionError, SignIn, TokenPair};
 
 /// What a neighbour refused, in its own words.
@@ -71,17 +72,16 @@ pub(crate) trait SecondFactor: fmt::Debug + Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<bool, Refused>>;
 }
 
-/// Nobody has a second factor: there is no part of this program yet in which one can be set up.
-#[derive(Debug)]
-pub(crate) struct NoSecondFactor;
-
-impl SecondFactor for NoSecondFactor {
+impl SecondFactor for Factors {
     fn check<'a>(
         &'a self,
-        _user: Id,
-        _shown: Option<&'a Secret>,
-        _source: &'a Source,
+        user: Id,
+        shown: Option<&'a Secret>,
+        source: &'a Source,
     ) -> BoxFuture<'a, Result<bool, Refused>> {
-        Box::pin(async { Ok(false) })
+        Box::pin(async move {
+            let checked = self.check(user, shown, source).await;
+            checked.map_err(|error| -> Refused { Arc::new(error) })
+        })
     }
 }

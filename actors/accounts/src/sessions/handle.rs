@@ -119,6 +119,15 @@ impl Sessions {
         known.doubt_all(|identity| identity.user == user);
     }
 
+    /// These sessions were ended in a transaction of somebody else's, which is committed: their tokens are refused from now on, and
+    /// their streams are told.
+    pub(crate) fn have_ended(&self, sessions: &[Id]) {
+        for session in sessions {
+            self.memory.known.revoke(session);
+            self.memory.revocations.announce(*session);
+        }
+    }
+
     /// The public keys that access tokens are signed with.
     pub fn public_keys(&self) -> Vec<PublicKey> {
         self.memory.keys.now().public_keys()

@@ -42,6 +42,7 @@ pub(crate) use actor::SessionsActor;
 pub use error::SessionError;
 pub use handle::Sessions;
 pub use keys::PublicKey;
+pub(crate) use store::end_all_in;
 pub use types::{EndSession, Method, SessionIdentity, SessionInfo, SignIn, TokenPair, WordError};
 
 /// What handle and actor share. Clones are the same. It outlives the actor: a restart signs nobody out, and changes no key.

@@ -445,35 +445,48 @@ pub(crate) async fn end_all(
     user: Id,
     except: Option<Id>,
     now: Micros,
-    (actor, source): (Actor, Source),
+    by: (Actor, Source),
 ) -> Result<Vec<Id>, SessionError> {
     db.write(async move |tx| {
-        // A sign-in at the same moment is either ended here, or waits until this is done.
-        tx.execute(
-            "UPDATE users SET version = version WHERE id = $1",
-            args![user],
-        )
-        .await?;
-        let live: Vec<(Id,)> = tx
-            .fetch_all(
-                "SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND ($2 IS NULL OR id <> $2)",
-                args![user, except],
-            )
-            .await?;
-        tx.execute(
-            "UPDATE sessions SET ended_at = $1, end_reason = $2 \
-             WHERE user_id = $3 AND ended_at IS NULL AND ($4 IS NULL OR id <> $4)",
-            args![now, EndReason::All.word(), user, except],
-        )
-        .await?;
-        let ended: Vec<Id> = live.into_iter().map(|(id,)| id).collect();
-        let entry = Entry::new(actor.clone(), "session.end_all", source.clone())
-            .on(user)
-            .with("ended", ended.len());
-        audit::append(tx, &entry).await?;
-        Ok(ended)
+        let ended = end_all_in(tx, user, except, now, by.clone()).await;
+        ended.map_err(SessionError::from)
     })
     .await
+}
+
+/// The same in the transaction of what it belongs to. Once that is committed, [`Sessions::have_ended`](super::Sessions::have_ended) is to
+/// be told.
+pub(crate) async fn end_all_in(
+    tx: &mut Conn,
+    user: Id,
+    except: Option<Id>,
+    now: Micros,
+    (actor, source): (Actor, Source),
+) -> Result<Vec<Id>, DbError> {
+    // A sign-in at the same moment is either ended here, or waits until this is done.
+    tx.execute(
+        "UPDATE users SET version = version WHERE id = $1",
+        args![user],
+    )
+    .await?;
+    let live: Vec<(Id,)> = tx
+        .fetch_all(
+            "SELECT id FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND ($2 IS NULL OR id <> $2)",
+            args![user, except],
+        )
+        .await?;
+    tx.execute(
+        "UPDATE sessions SET ended_at = $1, end_reason = $2 \
+         WHERE user_id = $3 AND ended_at IS NULL AND ($4 IS NULL OR id <> $4)",
+        args![now, EndReason::All.word(), user, except],
+    )
+    .await?;
+    let ended: Vec<Id> = live.into_iter().map(|(id,)| id).collect();
+    let entry = Entry::new(actor, "session.end_all", source)
+        .on(user)
+        .with("ended", ended.len());
+    audit::append(tx, &entry).await?;
+    Ok(ended)
 }
 
 /// The sessions that ended since a moment, by whatever process; the latest, when there are very many.

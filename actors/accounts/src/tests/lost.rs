@@ -1,5 +1,6 @@
 //! The database goes away and comes back.
 
+use ground::audit::By;
 use std::time::Duration;
 
 use ground::{Id, PageRequest, Secret};
@@ -59,7 +60,7 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
         assert_lost(
             &house
                 .accounts
-                .revoke(told.id, None)
+                .revoke(told.id, None, By::system())
                 .await
                 .expect_err("not possible"),
         );
@@ -73,7 +74,11 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
             house.verify(&idle).await.is_ok()
         })
         .await;
-        house.accounts.revoke(told.id, None).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         assert!(matches!(
             house.verify(&known).await,
             Err(AccountsError::Revoked)
@@ -91,7 +96,7 @@ async fn management_says_at_once_that_it_cannot() {
         let accounts = &house.accounts;
         assert_lost(
             &accounts
-                .create(NewToken::default())
+                .create(NewToken::default(), By::system())
                 .await
                 .expect_err("not possible"),
         );
@@ -103,7 +108,7 @@ async fn management_says_at_once_that_it_cannot() {
         );
         assert_lost(
             &accounts
-                .revoke(Id::generate(), None)
+                .revoke(Id::generate(), None, By::system())
                 .await
                 .expect_err("not possible"),
         );

@@ -1,5 +1,6 @@
 //! Tokens of users: bounded by what their owner is at present.
 
+use ground::audit::By;
 use ground::{Db, Id, PageRequest, args};
 use supervisor::Fault;
 
@@ -30,7 +31,11 @@ async fn a_token_has_no_more_rights_than_its_owner_has_at_present() {
     ::store::testing::on_both(async |db| {
         let house = House::new(&db).await;
         let owner = somebody(&db, Role::Admin).await;
-        let (told, secret) = house.accounts.create(of(owner)).await.expect("a token");
+        let (told, secret) = house
+            .accounts
+            .create(of(owner), By::system())
+            .await
+            .expect("a token");
         assert_eq!(
             (told.role, told.owner),
             (Role::Admin, Some(owner.to_string()))
@@ -64,7 +69,7 @@ async fn a_token_has_no_more_rights_than_its_owner_has_at_present() {
         .await;
         let refused = house
             .accounts
-            .create(of(owner))
+            .create(of(owner), By::system())
             .await
             .expect_err("kept out");
         assert_eq!(refused.findings()[0].pointer, "/owner");
@@ -79,12 +84,16 @@ async fn a_token_without_its_owner_is_worth_nothing() {
         let house = House::new(&db).await;
         let nobody = house
             .accounts
-            .create(of(Id::generate()))
+            .create(of(Id::generate()), By::system())
             .await
             .expect_err("nobody");
         assert_eq!(nobody.code(), "accounts.invalid");
         let owner = somebody(&db, Role::Member).await;
-        let (_, secret) = house.accounts.create(of(owner)).await.expect("a token");
+        let (_, secret) = house
+            .accounts
+            .create(of(owner), By::system())
+            .await
+            .expect("a token");
         db.execute("DELETE FROM users WHERE id = $1", args![owner])
             .await
             .expect("written");
@@ -103,8 +112,16 @@ async fn a_user_sees_and_revokes_only_their_own() {
             somebody(&db, Role::Member).await,
             somebody(&db, Role::Member).await,
         );
-        let (of_ada, secret) = house.accounts.create(of(ada)).await.expect("a token");
-        house.accounts.create(of(bob)).await.expect("a token");
+        let (of_ada, secret) = house
+            .accounts
+            .create(of(ada), By::system())
+            .await
+            .expect("a token");
+        house
+            .accounts
+            .create(of(bob), By::system())
+            .await
+            .expect("a token");
         house.token().await;
         let count = async |owner| {
             let page = house.accounts.list(PageRequest::default(), owner).await;
@@ -113,14 +130,14 @@ async fn a_user_sees_and_revokes_only_their_own() {
         assert_eq!((count(Some(ada)).await, count(None).await), (1, 3));
         let foreign = house
             .accounts
-            .revoke(of_ada.id, Some(bob))
+            .revoke(of_ada.id, Some(bob), By::system())
             .await
             .expect_err("not theirs");
         assert_eq!(foreign.code(), "accounts.token_not_found");
         house.verify(&secret).await.expect("still valid");
         house
             .accounts
-            .revoke(of_ada.id, Some(ada))
+            .revoke(of_ada.id, Some(ada), By::system())
             .await
             .expect("revoked");
         house.verify(&secret).await.expect_err("revoked");

@@ -1,5 +1,6 @@
 //! The life of a token, and its limits.
 
+use ground::audit::By;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -22,7 +23,11 @@ async fn a_token_is_created_used_and_revoked() {
             expires_in: Some(Duration::from_hours(1)),
             owner: None,
         };
-        let (told, secret) = house.accounts.create(new).await.expect("a token");
+        let (told, secret) = house
+            .accounts
+            .create(new, By::system())
+            .await
+            .expect("a token");
         assert!(secret.expose().starts_with(TOKEN_PREFIX));
         assert_eq!(secret.expose().len(), TOKEN_CHARS);
         assert!(house.accounts.has_tokens().await.expect("readable"));
@@ -37,7 +42,11 @@ async fn a_token_is_created_used_and_revoked() {
         assert!(identity.scopes.allows(Scope::Read) && !identity.scopes.allows(Scope::Operator));
         assert_eq!(house.verify(&secret).await.expect("from memory"), identity);
 
-        house.accounts.revoke(told.id, None).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let refused = house.verify(&secret).await.expect_err("revoked");
         assert_eq!(
             (refused.code(), refused.kind()),
@@ -46,14 +55,14 @@ async fn a_token_is_created_used_and_revoked() {
         let first = house.told(told.id).await.revoked_at.expect("a time");
         house
             .accounts
-            .revoke(told.id, None)
+            .revoke(told.id, None, By::system())
             .await
             .expect("revoked already");
         assert_eq!(house.told(told.id).await.revoked_at, Some(first));
         assert!(!house.accounts.has_tokens().await.expect("readable"));
         let unknown = house
             .accounts
-            .revoke(Id::generate(), None)
+            .revoke(Id::generate(), None, By::system())
             .await
             .expect_err("none");
         assert_eq!(unknown.kind(), FaultKind::NotFound);
@@ -74,7 +83,7 @@ async fn all_that_is_wrong_is_told_at_once_and_nothing_is_created() {
         };
         let error = house
             .accounts
-            .create(new)
+            .create(new, By::system())
             .await
             .expect_err("three findings");
         let pointers: Vec<_> = error.findings().into_iter().map(|f| f.pointer).collect();
@@ -118,7 +127,11 @@ async fn a_token_ends_when_its_time_is_over() {
             expires_in: Some(MIN_LIFETIME),
             ..NewToken::default()
         };
-        let (told, secret) = house.accounts.create(new).await.expect("a token");
+        let (told, secret) = house
+            .accounts
+            .create(new, By::system())
+            .await
+            .expect("a token");
         let mut watch = house.accounts.watch(told.id, told.expires_at);
         assert!(house.verify(&secret).await.is_ok());
         let ending = timeout(Duration::from_secs(10), watch.ended()).await;
@@ -161,7 +174,11 @@ async fn a_revocation_counts_from_its_acknowledgement() {
                 })
             };
             let mut asking: Vec<_> = (0..16).map(|_| ask()).collect();
-            house.accounts.revoke(told.id, None).await.expect("revoked");
+            house
+                .accounts
+                .revoke(told.id, None, By::system())
+                .await
+                .expect("revoked");
             revoked.store(true, Ordering::SeqCst);
             for asking in &mut asking {
                 timeout(Duration::from_secs(30), asking.finished())
@@ -182,7 +199,11 @@ async fn streams_of_a_revoked_token_are_told_at_once() {
         let (told, secret) = house.token().await;
         house.verify(&secret).await.expect("valid");
         let mut early = house.accounts.watch(told.id, None);
-        house.accounts.revoke(told.id, None).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let mut late = house.accounts.watch(told.id, None);
         for watch in [&mut early, &mut late] {
             let ending = timeout(Duration::from_secs(1), watch.ended()).await;
@@ -260,7 +281,10 @@ async fn ended_tokens_make_room_and_living_ones_do_not() {
         let house = House::with(&db, config).await;
         let (first, _) = house.token().await;
         let (second, _) = house.token().await;
-        let error = house.accounts.create(NewToken::default()).await;
+        let error = house
+            .accounts
+            .create(NewToken::default(), By::system())
+            .await;
         let error = error.expect_err("full");
         assert_eq!(
             (error.code(), error.kind()),
@@ -268,7 +292,7 @@ async fn ended_tokens_make_room_and_living_ones_do_not() {
         );
         house
             .accounts
-            .revoke(first.id, None)
+            .revoke(first.id, None, By::system())
             .await
             .expect("revoked");
         let (third, secret) = house.token().await;
@@ -302,7 +326,7 @@ async fn a_configured_limit_ends_every_new_token() {
             expires_in: Some(Duration::from_hours(2)),
             ..NewToken::default()
         };
-        assert!(house.accounts.create(longer).await.is_err());
+        assert!(house.accounts.create(longer, By::system()).await.is_err());
         house.stop().await;
     })
     .await;
@@ -411,7 +435,11 @@ async fn a_fault_of_the_manager_locks_nobody_out() {
             .verify(&other)
             .await
             .expect("looked up by the new manager");
-        house.accounts.revoke(told.id, None).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let ending = timeout(Duration::from_secs(1), watch.ended()).await;
         assert_eq!(ending, Ok(Ending::Revoked));
         assert!(house.verify(&secret).await.is_err());
@@ -459,7 +487,7 @@ async fn what_was_asked_for_before_a_stop_is_done() {
         let mut creating = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let accounts = house.accounts.clone();
-            creating.spawn(async move { accounts.create(NewToken::default()).await });
+            creating.spawn(async move { accounts.create(NewToken::default(), By::system()).await });
         }
         // All of them have asked once each has had its turn; this one then stands behind them.
         tokio::task::yield_now().await;

@@ -74,8 +74,18 @@ async fn entries_are_listed_by_what_is_asked_for() {
         assert_eq!(told.address.as_deref(), Some("192.0.2.7"));
         assert_eq!(told.user_agent.as_deref(), Some("curl\\u{a}"));
         assert_eq!(told.detail["to"], "admin");
+    })
+    .await;
+}
 
-        let mut query = of(&|q| q.limit = 3);
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_follow_one_another() {
+    on_both(async |db: Db| {
+        filled(&db, 7).await;
+        let mut query = Query {
+            limit: 3,
+            ..Query::default()
+        };
         let mut pages = Vec::new();
         loop {
             let page = list(&db, &query).await.expect("reads");

@@ -22,9 +22,9 @@ fn sealer(number: u8) -> Sealer {
 }
 
 fn bytes(test: &Value, member: &str) -> Vec<u8> {
-    let text = test[member].as_str().expect("hexadecimal text");
+    let digits = test[member].as_str().expect("hexadecimal text");
     HEXLOWER_PERMISSIVE
-        .decode(text.as_bytes())
+        .decode(digits.as_bytes())
         .expect("hexadecimal text")
 }
 
@@ -47,9 +47,9 @@ fn the_published_vectors_hold() {
             let opened = <[u8; NONCE_BYTES]>::try_from(bytes(test, "iv"))
                 .ok()
                 .and_then(|nonce| {
-                    let sealed = encrypt(&key, &nonce, &aad, &msg).expect("short");
+                    let kept = encrypt(&key, &nonce, &aad, &msg).expect("short");
                     let opened = decrypt(&key, &nonce, &aad, &ciphertext).ok()?;
-                    assert_eq!((&*opened, &sealed), (&msg, &ciphertext), "{test}");
+                    assert_eq!((&*opened, &kept), (&msg, &ciphertext), "{test}");
                     Some(opened)
                 });
             let is_valid = test["result"] == "valid";
@@ -92,9 +92,9 @@ fn a_key_is_read_in_every_usual_form() {
 #[test]
 fn a_value_opens_only_where_it_belongs() {
     let sealer = sealer(1);
-    let sealed = sealer.seal(&PLACE, b"secret").expect("sealed");
+    let kept = sealer.seal(&PLACE, b"secret").expect("sealed");
     assert_eq!(
-        *sealer.open(&PLACE, &sealed).expect("opened").plain,
+        *sealer.open(&PLACE, &kept).expect("opened").plain,
         b"secret"
     );
     // Shifting a byte from one part to the next makes another place, too.
@@ -120,50 +120,47 @@ fn a_value_opens_only_where_it_belongs() {
         },
     ];
     for place in elsewhere {
-        let opened = sealer.open(&place, &sealed);
+        let opened = sealer.open(&place, &kept);
         assert!(matches!(opened, Err(SealError::Broken)), "{place:?}");
     }
 }
 
 #[test]
 fn a_key_is_changed_without_a_stop() {
-    let sealed = sealer(1).seal(&PLACE, b"secret").expect("sealed");
-    assert_eq!(KeyId::of(&sealed), Some(key(1).id()));
+    let kept = sealer(1).seal(&PLACE, b"secret").expect("sealed");
+    assert_eq!(KeyId::of(&kept), Some(key(1).id()));
     let both = Sealer::new(key(2), vec![key(1)]);
-    let opened = both.open(&PLACE, &sealed).expect("the older key");
+    let opened = both.open(&PLACE, &kept).expect("the older key");
     assert!(!opened.is_current);
     let anew = both.seal(&PLACE, &opened.plain).expect("sealed");
     assert!(both.open(&PLACE, &anew).expect("opened").is_current);
     let new_alone = sealer(2);
     assert!(new_alone.open(&PLACE, &anew).is_ok());
-    let unknown = new_alone.open(&PLACE, &sealed).expect_err("the older key");
+    let unknown = new_alone.open(&PLACE, &kept).expect_err("the older key");
     assert!(matches!(unknown, SealError::UnknownKey(id) if id == key(1).id()));
     assert!(both.knows(key(1).id()) && !new_alone.knows(key(1).id()));
 }
 
 #[test]
 fn without_a_key_the_reason_is_told() {
-    let sealed = sealer(1).seal(&PLACE, b"secret").expect("sealed");
+    let kept = sealer(1).seal(&PLACE, b"secret").expect("sealed");
     let none = Sealer::without_key("no file", Vec::new());
     for error in [
         none.seal(&PLACE, b"x").expect_err("no key"),
-        none.open(&PLACE, &sealed).expect_err("no key"),
+        none.open(&PLACE, &kept).expect_err("no key"),
         none.key_id().expect_err("no key"),
     ] {
         assert_eq!(error.to_string(), "there is no master key: no file");
     }
     let older = Sealer::without_key("no file", vec![key(1)]);
-    assert_eq!(
-        *older.open(&PLACE, &sealed).expect("opened").plain,
-        b"secret"
-    );
+    assert_eq!(*older.open(&PLACE, &kept).expect("opened").plain, b"secret");
 }
 
 #[test]
 fn debug_shows_no_key_and_no_secret() {
     let sealer = Sealer::new(key(0xAB), vec![key(0xCD)]);
-    let sealed = sealer.seal(&PLACE, b"secret").expect("sealed");
-    let opened = sealer.open(&PLACE, &sealed).expect("opened");
+    let kept = sealer.seal(&PLACE, b"secret").expect("sealed");
+    let opened = sealer.open(&PLACE, &kept).expect("opened");
     let shown = format!("{sealer:?}{opened:?}{:?}", key(0xAB)).to_lowercase();
     for leak in ["171, 171", "205, 205", "abab", "cdcd", "115, 101", "secret"] {
         assert!(!shown.contains(leak), "{shown}");
@@ -174,23 +171,23 @@ proptest! {
     #[test]
     fn what_was_sealed_is_opened(plain: Vec<u8>, row: Vec<u8>) {
         let (sealer, place) = (sealer(3), Place { row: &row, ..PLACE });
-        let sealed = sealer.seal(&place, &plain).expect("sealed");
-        prop_assert_eq!(&*sealer.open(&place, &sealed).expect("opened").plain, &plain);
-        prop_assert_ne!(sealer.seal(&place, &plain).expect("sealed"), sealed);
+        let kept = sealer.seal(&place, &plain).expect("sealed");
+        prop_assert_eq!(&*sealer.open(&place, &kept).expect("opened").plain, &plain);
+        prop_assert_ne!(sealer.seal(&place, &plain).expect("sealed"), kept);
     }
 
     #[test]
     fn nothing_altered_is_opened(plain: [u8; 20], at: proptest::sample::Index, flip in 1_u8..) {
         let sealer = sealer(3);
-        let mut sealed = sealer.seal(&PLACE, &plain).expect("sealed");
-        let at = at.index(sealed.len());
-        sealed[at] ^= flip;
-        prop_assert!(sealer.open(&PLACE, &sealed).is_err());
+        let mut kept = sealer.seal(&PLACE, &plain).expect("sealed");
+        let at = at.index(kept.len());
+        kept[at] ^= flip;
+        prop_assert!(sealer.open(&PLACE, &kept).is_err());
     }
 
     #[test]
-    fn no_bytes_panic(sealed: Vec<u8>, text in ".{0,100}") {
-        prop_assert!(sealer(3).open(&PLACE, &sealed).is_err());
+    fn no_bytes_panic(kept: Vec<u8>, text in ".{0,100}") {
+        prop_assert!(sealer(3).open(&PLACE, &kept).is_err());
         prop_assert!(MasterKey::parse(&text).is_err());
     }
 }

@@ -11,6 +11,8 @@ use http::{HeaderMap, HeaderValue, header};
 
 /// For how long a browser keeps the cookies without a refresh. They end with their session in any case.
 const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// For how long one keeps the cookie of an attempt at an outside issuer: as long as the attempt lasts.
+const FLOW_KEPT_FOR: Duration = Duration::from_mins(10);
 
 /// What a cookie holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +21,14 @@ pub(crate) enum Holds {
     AccessToken,
     /// What the next pair is got with.
     RefreshToken,
+    /// What binds an attempt at an outside issuer to the browser that began it.
+    Flow,
 }
 
-/// The cookies of one sort of listener.
+/// The cookies of one way to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Jar {
-    /// Whether the listener speaks plain HTTP, on loopback.
+    /// Whether over plain HTTP, on loopback.
     pub(crate) is_plain: bool,
 }
 
@@ -36,6 +40,8 @@ impl Jar {
             (false, Holds::RefreshToken) => "__Host-mainstay-refresh",
             (true, Holds::AccessToken) => "mainstay",
             (true, Holds::RefreshToken) => "mainstay-refresh",
+            (false, Holds::Flow) => "__Host-mainstay-flow",
+            (true, Holds::Flow) => "mainstay-flow",
         }
     }
 
@@ -56,7 +62,11 @@ impl Jar {
 
     /// The header that sets a cookie; nothing for a value that no cookie can hold.
     pub(crate) fn set(self, holds: Holds, value: &str) -> Option<HeaderValue> {
-        self.line(holds, value, KEPT_FOR.as_secs())
+        let kept_for = match holds {
+            Holds::AccessToken | Holds::RefreshToken => KEPT_FOR,
+            Holds::Flow => FLOW_KEPT_FOR,
+        };
+        self.line(holds, value, kept_for.as_secs())
     }
 
     /// The header that takes a cookie away.
@@ -104,6 +114,10 @@ mod tests {
         assert!(line.is_sensitive());
         let line = PLAIN.clear(Holds::RefreshToken).expect("a header");
         let expected = "mainstay-refresh=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax";
+        assert_eq!(line.as_bytes(), expected.as_bytes());
+        let line = TLS.set(Holds::Flow, "f").expect("a header");
+        let expected =
+            "__Host-mainstay-flow=f; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure";
         assert_eq!(line.as_bytes(), expected.as_bytes());
         for wrong in ["a b", "a;b", "a\r\nSet-Cookie: x=y", "ä", "a=b", "\""] {
             assert_eq!(TLS.set(Holds::AccessToken, wrong), None, "{wrong}");

@@ -38,22 +38,22 @@ pub(crate) struct Delivery {
 pub(crate) struct TokensBody {
     /// What requests are sent with, as `Authorization: Bearer …`; left out when it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    access_token: Option<String>,
+    pub(super) access_token: Option<String>,
     /// What the next pair is got with, once; left out when it is in a cookie.
     #[serde(skip_serializing_if = "Option::is_none")]
-    refresh_token: Option<String>,
+    pub(super) refresh_token: Option<String>,
     /// `Bearer`, or `Cookie`.
-    token_type: &'static str,
+    pub(super) token_type: &'static str,
     /// How many seconds the access token is valid.
     #[schema(minimum = 0)]
-    expires_in: u64,
+    pub(super) expires_in: u64,
 }
 
 impl FromRequestParts<AppState> for Jar {
     type Rejection = Problem;
 
-    async fn from_request_parts(_parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
-        Ok(edge.jar())
+    async fn from_request_parts(parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
+        Ok(edge.jar(parts))
     }
 }
 
@@ -63,7 +63,7 @@ impl FromRequestParts<AppState> for Delivery {
     async fn from_request_parts(parts: &mut Parts, edge: &AppState) -> Result<Self, Problem> {
         let Query(asked) = Query::<CookieQuery>::from_request_parts(parts, edge).await?;
         Ok(Self {
-            jar: edge.jar(),
+            jar: edge.jar(parts),
             in_cookies: asked.cookie.unwrap_or(false),
         })
     }

@@ -14,20 +14,20 @@ use utoipa_axum::routes;
 
 use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::requester::Asking;
-use crate::http::caller::CameFrom;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, route};
+use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
 /// This concern: routes, what a caller needs for each, and what the errors mean.
 pub(in crate::http) const CONCERN: Concern = Concern {
     routes,
     table: &[
-        route(Method::POST, "/api/v1/setup", Needs::Nothing),
-        route(Method::POST, "/api/v1/auth/register", Needs::Nothing),
-        route(Method::POST, "/api/v1/auth/login", Needs::Nothing),
+        route(Method::POST, "/api/v1/setup", Needs::Nothing).auth(),
+        route(Method::POST, "/api/v1/auth/register", Needs::Nothing).auth(),
+        route(Method::POST, "/api/v1/auth/login", Needs::Nothing).auth(),
         route(
             Method::POST,
             "/api/v1/auth/password/change",

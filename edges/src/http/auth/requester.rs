@@ -4,8 +4,9 @@ use accounts::Requester;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 
-use crate::http::caller::{Caller, CameFrom};
+use crate::http::caller::Caller;
 use crate::http::problem::Problem;
+use crate::http::source::CameFrom;
 
 /// The caller of a request with role and origin. An extractor.
 #[derive(Debug, Clone)]

@@ -13,12 +13,13 @@ use utoipa_axum::routes;
 use super::cookies::{Holds, Jar};
 use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::ws_ticket;
-use crate::http::caller::{Caller, CameFrom, OwnPage};
+use crate::http::caller::{Caller, OwnPage};
 use crate::http::codes;
 use crate::http::concern::Concern;
 use crate::http::input::{Json, PageQuery, PathId, Query};
 use crate::http::problem::Problem;
 use crate::http::routes::{Needs, route};
+use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
 /// This concern: routes, what a caller needs for each, and what the errors mean.
@@ -284,7 +285,7 @@ pub(crate) async fn log_out(
 
 /// List your sessions
 #[utoipa::path(get, path = "/api/v1/auth/sessions", tag = "sessions", params(PageQuery),
-    responses((status = 200, body = SessionPage), (status = 409, description = "`accounts.no_user`")))]
+    responses((status = 200, body = SessionPage), (status = 403, description = "`http.not_a_user`")))]
 pub(crate) async fn list(
     State(edge): State<AppState>,
     caller: Caller,
@@ -300,7 +301,7 @@ pub(crate) async fn list(
 
 /// End all of your other sessions
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "sessions",
-    responses((status = 200, body = Ended), (status = 409, description = "`accounts.no_user`")))]
+    responses((status = 200, body = Ended), (status = 403, description = "`http.not_a_user`")))]
 pub(crate) async fn end_others(
     State(edge): State<AppState>,
     caller: Caller,
@@ -319,7 +320,7 @@ pub(crate) async fn end_others(
 #[utoipa::path(delete, path = "/api/v1/auth/sessions/{id}", tag = "sessions",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "It has ended"), (status = 404, description = "`accounts.session_not_found`"),
-        (status = 409, description = "`accounts.no_user`")))]
+        (status = 403, description = "`http.not_a_user`")))]
 pub(crate) async fn end(
     State(edge): State<AppState>,
     caller: Caller,

@@ -183,7 +183,7 @@ async fn what_has_no_session_cannot_leave_it() {
         .bearing("mst_all")
         .of(&app)
         .await;
-    assert_eq!(listed.code(), "accounts.no_user");
+    assert_eq!(listed.code(), "http.not_a_user");
     // The domain is down here: the request gets past the edge.
     let own = get("/api/v1/auth/sessions")
         .bearing("session.viewer")

@@ -46,9 +46,15 @@ async fn token_of(room: &Room, user: &User) -> (TokenInfo, crate::token::TokenHa
             .expect("32 bytes"),
     );
     let hash = token::read(secret.expose()).expect("well-formed");
-    crate::store::add(&room.desk.db, &info, &hash, 100)
-        .await
-        .expect("added");
+    crate::store::add(
+        &room.desk.db,
+        &info,
+        &hash,
+        100,
+        &ground::audit::By::system(),
+    )
+    .await
+    .expect("added");
     let known = &room.desk.shared.known;
     known
         .remember(known.epoch(), hash, (&info).into(), None)
