@@ -15,9 +15,12 @@ on_both_databases![
     a_setup_token_is_good_until_the_next_start,
     what_is_wrong_with_a_sign_in_is_not_told,
     an_invitation_lets_somebody_in_once,
-    roles_are_kept_and_the_last_owner_stays,
+    what_is_changed_has_been_looked_at,
+    nobody_rises_above_who_asks,
+    the_last_owner_stays,
     who_is_disabled_is_out_at_once,
     ones_own_password_ends_the_other_sessions,
+    the_command_line_adds_people,
     the_command_line_looks_after_people,
 ];
 
@@ -262,129 +265,84 @@ async fn an_invitation_lets_somebody_in_once(database: SharedDatabase) {
     daemon.stop().await;
 }
 
-#[expect(
-    clippy::too_many_lines,
-    clippy::cognitive_complexity,
-    reason = "one story, told in one go"
-)]
-async fn roles_are_kept_and_the_last_owner_stays(database: SharedDatabase) {
+fn code(reply: &Reply, status: u16) -> String {
+    let code = reply.problem(status)["code"].clone();
+    code.as_str().expect("a code").to_owned()
+}
+
+async fn what_is_changed_has_been_looked_at(database: SharedDatabase) {
+    let daemon = daemon_on(&database).await;
+    user(&daemon, "admin@example.com", "admin").await;
+    let member = user(&daemon, "member@example.com", "member").await;
+    let admin = token_of(&daemon, "admin@example.com").await;
+    let path = format!("/api/v1/users/{member}");
+    let shown = admin.get(&path).await.expect(200);
+    let tag = shown.header("etag").expect("a tag").to_owned();
+    let bare = admin.patch(&path, &json!({ "name": "Bob" })).await;
+    assert_eq!(code(&bare, 428), "http.if_match_required");
+    let body = json!({ "name": "Bob", "role": "viewer", "tier": "premium" });
+    let changed = patch(&admin, &member, &tag, &body).await.expect(200);
+    assert_eq!(changed.json()["version"], 2);
+    let stale = patch(&admin, &member, &tag, &json!({ "role": "member" })).await;
+    assert_eq!(code(&stale, 412), "accounts.stale_user");
+    let garbled = patch(&admin, &member, "three", &json!({})).await;
+    assert_eq!(code(&garbled, 400), "http.bad_if_match");
+    daemon.stop().await;
+}
+
+async fn nobody_rises_above_who_asks(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
     let owner = user(&daemon, "owner@example.com", "owner").await;
     let admin = user(&daemon, "admin@example.com", "admin").await;
     let member = user(&daemon, "member@example.com", "member").await;
     let by_admin = token_of(&daemon, "admin@example.com").await;
     let by_member = token_of(&daemon, "member@example.com").await;
-    let code = |reply: Reply, status| {
-        reply.problem(status)["code"]
-            .as_str()
-            .expect("a code")
-            .to_owned()
-    };
-
-    // What is changed has been looked at.
-    let shown = by_admin
-        .get(&format!("/api/v1/users/{member}"))
-        .await
-        .expect(200);
-    let tag = shown.header("etag").expect("a tag").to_owned();
-    let bare = by_admin
-        .patch(
-            &format!("/api/v1/users/{member}"),
-            &json!({ "name": "Bob" }),
-        )
-        .await;
-    assert_eq!(code(bare, 428), "http.if_match_required");
-    let changed = patch(
-        &by_admin,
-        &member,
-        &tag,
-        &json!({ "name": "Bob", "role": "viewer", "tier": "premium" }),
-    )
-    .await
-    .expect(200);
-    assert_eq!(changed.json()["version"], 2);
-    let stale = patch(&by_admin, &member, &tag, &json!({ "role": "member" })).await;
-    assert_eq!(code(stale, 412), "accounts.stale_user");
-    let garbled = patch(&by_admin, &member, "three", &json!({})).await;
-    assert_eq!(code(garbled, 400), "http.bad_if_match");
-
-    // Nobody rises above who asks, and only owners touch owners.
-    for (client, id, body, wanted) in [
-        (
-            &by_admin,
-            &member,
-            json!({ "role": "owner" }),
-            "accounts.above_oneself",
-        ),
-        (
-            &by_admin,
-            &admin,
-            json!({ "role": "owner" }),
-            "accounts.above_oneself",
-        ),
-        (
-            &by_admin,
-            &owner,
-            json!({ "disabled": true }),
-            "accounts.only_owners",
-        ),
-        (
-            &by_admin,
-            &owner,
-            json!({ "role": "member" }),
-            "accounts.only_owners",
-        ),
+    let (above, owners) = ("accounts.above_oneself", "accounts.only_owners");
+    for (id, body, wanted) in [
+        (&member, json!({ "role": "owner" }), above),
+        (&admin, json!({ "role": "owner" }), above),
+        (&owner, json!({ "disabled": true }), owners),
+        (&owner, json!({ "role": "member" }), owners),
     ] {
-        assert_eq!(
-            code(patch(client, id, "*", &body).await, 403),
-            wanted,
-            "{body}"
-        );
+        let refused = patch(&by_admin, id, "*", &body).await;
+        assert_eq!(code(&refused, 403), wanted, "{body}");
     }
-    patch(&by_member, &member, "*", &json!({ "role": "admin" }))
-        .await
-        .problem(403);
-    by_member
-        .get(&format!("/api/v1/users/{owner}"))
-        .await
-        .problem(404);
+    let risen = patch(&by_member, &member, "*", &json!({ "role": "admin" })).await;
+    risen.problem(403);
+    let other = by_member.get(&format!("/api/v1/users/{owner}")).await;
+    other.problem(404);
     let own = by_member
         .get(&format!("/api/v1/users/{member}/export"))
-        .await
-        .expect(200)
-        .json();
-    assert_eq!(own["user"]["email"], "member@example.com");
+        .await;
+    assert_eq!(
+        own.expect(200).json()["user"]["email"],
+        "member@example.com"
+    );
     let renamed = by_member
         .patch("/api/v1/me", &json!({ "name": null }))
-        .await
-        .expect(200)
-        .json();
-    assert_eq!(renamed["name"], Value::Null);
-
-    // The last owner stays, whoever asks; with another one they may go.
-    for body in [json!({ "role": "admin" }), json!({ "disabled": true })] {
-        assert_eq!(
-            code(patch(&daemon.local(), &owner, "*", &body).await, 409),
-            "accounts.last_owner"
-        );
-    }
-    let erased = daemon
-        .local()
-        .delete(&format!("/api/v1/users/{owner}"))
         .await;
-    assert_eq!(code(erased, 409), "accounts.last_owner");
-    patch(&daemon.local(), &admin, "*", &json!({ "role": "owner" }))
-        .await
-        .expect(200);
+    assert_eq!(renamed.expect(200).json()["name"], Value::Null);
+    daemon.stop().await;
+}
+
+async fn the_last_owner_stays(database: SharedDatabase) {
+    let daemon = daemon_on(&database).await;
+    let owner = user(&daemon, "owner@example.com", "owner").await;
+    let admin = user(&daemon, "admin@example.com", "admin").await;
+    let (local, path) = (daemon.local(), format!("/api/v1/users/{owner}"));
+    for body in [json!({ "role": "admin" }), json!({ "disabled": true })] {
+        let refused = patch(&local, &owner, "*", &body).await;
+        assert_eq!(code(&refused, 409), "accounts.last_owner");
+    }
+    assert_eq!(code(&local.delete(&path).await, 409), "accounts.last_owner");
+    let old = token_of(&daemon, "admin@example.com").await;
+    let risen = patch(&local, &admin, "*", &json!({ "role": "owner" })).await;
+    risen.expect(200);
     // A token never has more rights than it was made with.
-    by_admin
-        .delete(&format!("/api/v1/users/{owner}"))
-        .await
-        .problem(403);
-    let by_owner = token_of(&daemon, "admin@example.com").await;
-    let path = format!("/api/v1/users/{owner}");
-    by_owner.delete(&path).await.expect(204);
-    by_owner.get(&path).await.problem(404);
+    old.delete(&path).await.problem(403);
+    let new = token_of(&daemon, "admin@example.com").await;
+    new.delete(&path).await.expect(204);
+    new.get(&path).await.problem(404);
     daemon.stop().await;
 }
 
@@ -460,29 +418,10 @@ async fn ones_own_password_ends_the_other_sessions(database: SharedDatabase) {
     daemon.stop().await;
 }
 
-#[expect(
-    clippy::too_many_lines,
-    clippy::cognitive_complexity,
-    reason = "one story, told in one go"
-)]
-async fn the_command_line_looks_after_people(database: SharedDatabase) {
+async fn the_command_line_adds_people(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
-    piped(
-        &daemon,
-        PASSWORD,
-        &[
-            "user",
-            "add",
-            "ada@example.com",
-            "--role",
-            "owner",
-            "--name",
-            "Ada",
-            "--password-stdin",
-        ],
-    )
-    .await
-    .expect(0);
+    let add = ["user", "add", "ada@example.com", "--password-stdin"];
+    piped(&daemon, PASSWORD, &add).await.expect(0);
     sign_in(&daemon, "ada@example.com", PASSWORD)
         .await
         .expect(200);
@@ -492,95 +431,57 @@ async fn the_command_line_looks_after_people(database: SharedDatabase) {
         .await
         .expect(0);
     let invite = added.stdout.trim();
-    assert!(
-        invite.starts_with("msi_") && !added.stderr.contains(invite),
-        "{added:?}"
-    );
+    assert!(invite.starts_with("msi_"), "{added:?}");
+    assert!(!added.stderr.contains(invite), "{added:?}");
     let body = json!({ "email": "bob@example.com", "password": PASSWORD, "invite": invite });
-    daemon
+    let registered = daemon
         .anonymous()
         .post("/api/v1/auth/register", &body)
-        .await
-        .expect(202);
+        .await;
+    registered.expect(202);
     sign_in(&daemon, "bob@example.com", PASSWORD)
         .await
         .expect(200);
-
-    let weak = piped(
-        &daemon,
-        "password1",
-        &["user", "passwd", "bob@example.com", "--password-stdin"],
-    )
-    .await;
+    let passwd = ["user", "passwd", "bob@example.com", "--password-stdin"];
+    let weak = piped(&daemon, "password1", &passwd).await;
     assert_eq!(weak.code, 2, "{weak:?}");
-    assert!(
-        weak.stderr.contains("/password") && !weak.stderr.contains("password1"),
-        "{weak:?}"
-    );
-    piped(
-        &daemon,
-        "seven green umbrellas",
-        &["user", "passwd", "bob@example.com", "--password-stdin"],
-    )
-    .await
-    .expect(0);
+    assert!(weak.stderr.contains("/password"), "{weak:?}");
+    assert!(!weak.stderr.contains("password1"), "{weak:?}");
+    piped(&daemon, "seven green umbrellas", &passwd)
+        .await
+        .expect(0);
     sign_in(&daemon, "bob@example.com", PASSWORD)
         .await
         .problem(401);
-    sign_in(&daemon, "bob@example.com", "seven green umbrellas")
-        .await
-        .expect(200);
+    let new = sign_in(&daemon, "bob@example.com", "seven green umbrellas").await;
+    new.expect(200);
+    daemon.stop().await;
+}
 
-    daemon
-        .cli(&["user", "role", "bob@example.com", "admin"])
-        .await
-        .expect(0);
-    let listed = daemon
-        .cli(&["user", "list", "--json"])
-        .await
-        .expect(0)
-        .json();
+async fn the_command_line_looks_after_people(database: SharedDatabase) {
+    const BOB: &str = "bob@example.com";
+    let daemon = daemon_on(&database).await;
+    user(&daemon, "ada@example.com", "owner").await;
+    user(&daemon, BOB, "member").await;
+    let cli = async |args: &[&str], code| daemon.cli(args).await.expect(code);
+    cli(&["user", "role", BOB, "admin"], 0).await;
+    let listed = cli(&["user", "list", "--json"], 0).await.json();
     assert_eq!(listed["items"][1]["role"], "admin");
-    let table = daemon.cli(&["user", "list"]).await.expect(0).stdout;
-    assert!(
-        table.contains("ada@example.com") && table.contains("owner"),
-        "{table}"
-    );
-    daemon
-        .cli(&["user", "disable", "bob@example.com"])
-        .await
-        .expect(0);
-    daemon
-        .cli(&["user", "enable", "bob@example.com"])
-        .await
-        .expect(0);
-    let last = daemon.cli(&["user", "disable", "ada@example.com"]).await;
-    assert!(
-        last.code == 1 && last.stderr.contains("last owner"),
-        "{last:?}"
-    );
-
-    let export = daemon
-        .cli(&["user", "export", "bob@example.com"])
-        .await
-        .expect(0);
-    assert_eq!(export.json()["user"]["email"], "bob@example.com");
+    let table = cli(&["user", "list"], 0).await.stdout;
+    assert!(table.contains("ada@example.com"), "{table}");
+    cli(&["user", "disable", BOB], 0).await;
+    sign_in(&daemon, BOB, PASSWORD).await.problem(401);
+    cli(&["user", "enable", BOB], 0).await;
+    sign_in(&daemon, BOB, PASSWORD).await.expect(200);
+    let last = cli(&["user", "disable", "ada@example.com"], 1).await;
+    assert!(last.stderr.contains("last owner"), "{last:?}");
+    let export = cli(&["user", "export", BOB], 0).await;
+    assert_eq!(export.json()["user"]["email"], BOB);
     assert!(!export.stdout.contains("argon2"), "{export:?}");
-    let unsure = daemon.cli(&["user", "erase", "bob@example.com"]).await;
-    assert_eq!(unsure.code, 2, "{unsure:?}");
-    daemon
-        .cli(&["user", "erase", "bob@example.com", "--yes"])
-        .await
-        .expect(0);
-    let gone = daemon.cli(&["user", "export", "bob@example.com"]).await;
-    assert_eq!(gone.code, 1, "{gone:?}");
-    assert_eq!(
-        daemon
-            .cli(&["user", "role", "ada@example.com", "king"])
-            .await
-            .code,
-        2
-    );
+    cli(&["user", "erase", BOB], 2).await;
+    cli(&["user", "erase", BOB, "--yes"], 0).await;
+    cli(&["user", "export", BOB], 1).await;
+    cli(&["user", "role", "ada@example.com", "king"], 2).await;
     daemon.stop().await;
 }
 
