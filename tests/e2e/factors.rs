@@ -104,7 +104,6 @@ async fn factors_are_a_users_own(database: SharedDatabase) {
 }
 
 #[tokio::test]
-#[ignore = "asks for setup and login, which are not there yet"]
 async fn an_app_and_its_recovery_codes_protect_a_sign_in() {
     let daemon = daemon().start().await;
     let user = daemon.with_token(&set_up(&daemon).await);
