@@ -19,6 +19,8 @@ use crate::refusals::Refusals;
 pub(crate) const MOST: usize = 1024;
 /// How long whoever records waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// The same while nobody is there to write: a writer that restarts is back within milliseconds, and begins with what waits.
+const RESTART_PATIENCE: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
 struct Waiting {
@@ -50,7 +52,7 @@ impl Pending {
         Ok(())
     }
 
-    /// Has an entry stored, and waits for the disk as long as somebody is there to write.
+    /// Has an entry stored, and waits for the disk.
     pub(crate) async fn record(
         &self,
         entry: Entry,
@@ -61,11 +63,16 @@ impl Pending {
         let failed_before = lock(&self.waiting).failures;
         self.push(entry)?;
         let is_told = writer.tell(AuditMsg::Due).is_ok();
-        if db.backend().is_err() || !(is_told || writer.is_up()) {
+        if db.backend().is_err() {
             return Err(RecordError::Waiting);
         }
+        let patience = if is_told || writer.is_up() {
+            PATIENCE
+        } else {
+            RESTART_PATIENCE
+        };
         // What takes longer stays in memory, as if the database were away.
-        let stored = timeout(PATIENCE, self.stored(id, failed_before)).await;
+        let stored = timeout(patience, self.stored(id, failed_before)).await;
         stored.unwrap_or(Err(RecordError::Waiting))
     }
 
