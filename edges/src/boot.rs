@@ -14,9 +14,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::cli::UpOptions;
-use crate::config::{self, Sources};
+use crate::config::{self, Sources, TlsConfig};
 use crate::data_dir::{self, DataDirLock};
-use crate::http::{Listeners, Server};
+use crate::http::{Listeners, Server, Tls};
 use crate::reload::Reloadable;
 use crate::wire;
 use crate::{systemd, telemetry};
@@ -32,6 +32,9 @@ pub(crate) fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
     let sources = sources(&options);
     let loaded = config::load(&sources)?;
     let log = telemetry::start(&loaded.settings.log)?;
+    for warning in &loaded.warnings {
+        tracing::warn!(%warning, "configuration");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -47,6 +50,13 @@ pub(crate) fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
     runtime.shutdown_timeout(Duration::from_millis(100));
     drop(lock);
     code
+}
+
+/// TLS, if it is configured.
+fn tls(config: &TlsConfig) -> anyhow::Result<Option<Tls>> {
+    let files = config.files();
+    let tls = files.map(|(certificate, key)| Tls::load(certificate.clone(), key.clone()));
+    Ok(tls.transpose()?)
 }
 
 /// Where the layers of the configuration are.
@@ -74,17 +84,20 @@ impl Daemon {
     async fn run(mut self) -> anyhow::Result<ExitCode> {
         let mut signals = Signals::listen()?;
         let socket = data_dir::socket_path(&self.options.data_dir);
-        let listeners =
-            Listeners::bind(self.configuration.settings().http.listen, Some(&socket)).await?;
-        let address = listeners.address();
+        let http = &self.configuration.settings().http;
+        let tls = tls(&http.tls)?;
+        let listeners = Listeners::bind(http.listen, Some(&socket)).await?;
+        let listeners = listeners.with_tls(tls);
+        let url = format!("{}://{}", listeners.scheme(), listeners.address());
         let mut wired = wire::wire(self.configuration.settings(), &self.options)?;
         let system = wired.start().await?;
-        let served = wired.serve(
+        let (served, edge) = wired.serve(
             self.configuration.settings(),
             &system,
             listeners,
             self.started,
         )?;
+        self.configuration.serves(edge);
         let told = systemd::follow(system.clone());
         let mut feed = systemd::Feed::new();
         let _watchdog = system
@@ -101,7 +114,7 @@ impl Daemon {
             self.stop(&system, served, &mut signals).await?;
             return Err(refusal);
         }
-        print_ready(address, self.started.elapsed());
+        print_ready(&url, self.started.elapsed());
         wired.greet().await;
         systemd::ready();
 
@@ -111,8 +124,9 @@ impl Daemon {
                     Asked::Stop => break End::Asked,
                     Asked::Reload => {
                         systemd::reloading();
-                        self.configuration.reload();
+                        let entry = self.configuration.reload();
                         systemd::ready();
+                        wired.recorded(entry).await;
                     }
                 },
                 () = system.ended() => break End::RootEnded,
@@ -160,10 +174,10 @@ impl Daemon {
 }
 
 /// The one line on stdout. A reader that has gone ends nothing.
-fn print_ready(address: std::net::SocketAddr, took: Duration) {
+fn print_ready(url: &str, took: Duration) {
     let ms = took.as_millis();
     let mut stdout = std::io::stdout();
-    let printed = writeln!(stdout, "mainstay ready on http://{address} in {ms} ms");
+    let printed = writeln!(stdout, "mainstay ready on {url} in {ms} ms");
     if let Err(error) = printed.and_then(|()| stdout.flush()) {
         tracing::warn!(%error, "ready line not printed");
     }

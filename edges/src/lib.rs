@@ -4,7 +4,7 @@
 //! # Layout
 //! - [`cli`]: verbs; `boot`: the life of the daemon; `wire`, `house`: which domains there are and what each is given.
 //! - [`http`]: listeners, routes, problems; [`config`]: layers and findings; [`data_dir`]: where everything lives.
-//! - `drills`: faults on purpose; `reload`: SIGHUP; `telemetry`: the log; `systemd`: what the service manager is told.
+//! - `drills`: faults on purpose; `reload`: SIGHUP; `telemetry`: the log; `master_key`: what stored secrets are sealed with; `systemd`: what the service manager is told.
 #![forbid(unsafe_code)]
 
 mod boot;
@@ -14,6 +14,7 @@ pub mod data_dir;
 pub mod drills;
 mod house;
 pub mod http;
+mod master_key;
 mod reload;
 mod systemd;
 mod telemetry;

@@ -1,15 +1,27 @@
 //! SIGHUP: reads the configuration again. What is not sound changes nothing; what cannot change while the daemon runs is named.
 
-use ground::config::{Effective, Reload};
+use ground::audit::{By, Entry, Outcome};
+use ground::config::{Effective, Reload, Section as _};
 
-use crate::config::{self, Loaded, ReloadPlan, Settings, Sources};
+use std::sync::Arc;
+
+use crate::config::{self, LimitsConfig, Loaded, ReloadPlan, Settings, Sources};
+use crate::http::{Rates, Tls};
 use crate::telemetry::LogControl;
+
+/// What of the HTTP edge can change while it serves.
+pub(crate) struct LiveEdge {
+    pub(crate) rates: Arc<Rates>,
+    pub(crate) tls: Option<Tls>,
+}
 
 /// The configuration in force, and what a reload can change of it.
 pub(crate) struct Reloadable {
     sources: Sources,
     loaded: Loaded,
     log: LogControl,
+    /// None as long as nothing is served.
+    edge: Option<LiveEdge>,
 }
 
 impl Reloadable {
@@ -18,7 +30,13 @@ impl Reloadable {
             sources,
             loaded,
             log,
+            edge: None,
         }
+    }
+
+    /// From now on reloads reach the HTTP edge too.
+    pub(crate) fn serves(&mut self, edge: LiveEdge) {
+        self.edge = Some(edge);
     }
 
     /// The settings in force.
@@ -26,25 +44,39 @@ impl Reloadable {
         &self.loaded.settings
     }
 
-    /// Reads all layers again and applies what can change live.
-    pub(crate) fn reload(&mut self) {
+    /// Reads all layers again and applies what can change live. Answers with what goes on record.
+    pub(crate) fn reload(&mut self) -> Entry {
+        let entry = By::system().entry("config.reload");
+        // The files of the certificate are no part of the configuration: they may have changed alone.
+        if let Some(tls) = self.edge.as_ref().and_then(|edge| edge.tls.as_ref()) {
+            tls.look_again();
+        }
         match config::load(&self.sources) {
-            Ok(new) => self.apply(new),
+            Ok(new) => self.apply(new, entry),
             Err(invalid) => {
                 for finding in &invalid.findings {
                     tracing::error!(%finding, "configuration not reloaded");
                 }
+                entry
+                    .with_outcome(Outcome::Refused)
+                    .with("findings", invalid.findings.len())
             }
         }
     }
 
-    fn apply(&mut self, new: Loaded) {
+    fn apply(&mut self, new: Loaded, entry: Entry) -> Entry {
         let plan = config::plan(&self.loaded, &new);
+        for warning in &new.warnings {
+            tracing::warn!(%warning, "configuration");
+        }
         if plan.is_empty() {
             tracing::info!("configuration reloaded: nothing changed");
-            return;
+            return entry;
         }
+        let live: Vec<&str> = plan.live().map(|change| change.key.as_str()).collect();
+        let live = live.join(", ");
         self.apply_log(&plan, &new.settings);
+        self.apply_limits(&plan, &new.settings);
         let waiting = waiting_keys(&plan);
         if !waiting.is_empty() {
             tracing::warn!(keys = ?waiting, "these keys change when the daemon is restarted");
@@ -54,6 +86,9 @@ impl Reloadable {
         self.loaded.effective.retain(waits);
         let applied = new.effective.into_iter().filter(|one| !waits(one));
         self.loaded.effective.extend(applied);
+        entry
+            .with("changed", live)
+            .with("waiting", waiting.join(", "))
     }
 
     fn apply_log(&mut self, plan: &ReloadPlan, new: &Settings) {
@@ -66,6 +101,24 @@ impl Reloadable {
                 tracing::info!(key = change.key, to = change.to, "configuration changed");
             }
             Err(error) => tracing::error!(%error, "log filter not changed"),
+        }
+    }
+}
+
+impl Reloadable {
+    fn apply_limits(&mut self, plan: &ReloadPlan, new: &Settings) {
+        let Some(edge) = &self.edge else { return };
+        let mut changed = plan
+            .live()
+            .filter(|change| change.section == LimitsConfig::NAME)
+            .peekable();
+        if changed.peek().is_none() {
+            return;
+        }
+        edge.rates.set(&new.limits);
+        self.loaded.settings.limits.clone_from(&new.limits);
+        for change in changed {
+            tracing::info!(key = change.key, to = change.to, "configuration changed");
         }
     }
 }

@@ -6,9 +6,12 @@ mod adapters;
 
 use std::sync::Arc;
 
-use accounts::{Accounts, AccountsHandle};
+use accounts::{Accounts, AccountsHandle, Issuers};
+use audit::{Audit, AuditHandle};
 use ground::Db;
+use idempotency::{Idempotency, IdempotencyHandle};
 use ledger::{Ledger, LedgerHandle};
+use mail::{MailHandle, Outgoing};
 use ptys::{DaemonEnvironment, Ptys, PtysHandle};
 use store::Store;
 use supervisor::System;
@@ -19,6 +22,8 @@ use crate::config::{self, Settings};
 use crate::drills::Drills;
 use crate::house::House;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
+use crate::master_key;
+use crate::reload::LiveEdge;
 
 pub(crate) use adapters::TreeHistory;
 
@@ -29,8 +34,14 @@ pub struct Handles {
     pub system: System,
     /// Tokens.
     pub accounts: AccountsHandle,
+    /// What people did.
+    pub audit: AuditHandle,
+    /// Requests that are done once.
+    pub idempotency: IdempotencyHandle,
     /// What happened.
     pub ledger: LedgerHandle,
+    /// Outgoing mail.
+    pub mail: MailHandle,
     /// Terminals.
     pub ptys: PtysHandle,
     /// Fault drills.
@@ -41,8 +52,11 @@ pub struct Handles {
 pub(crate) struct Wired {
     house: House,
     accounts: AccountsHandle,
+    audit: AuditHandle,
+    idempotency: IdempotencyHandle,
     ledger: LedgerHandle,
     history: TreeHistory,
+    mail: MailHandle,
     ptys: PtysHandle,
 }
 
@@ -64,16 +78,34 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     house.add::<Store>(address, settings.store.clone(), ports);
 
     let (address, accounts) = house.domain::<Accounts>();
-    house.add::<Accounts>(
-        address,
-        settings.accounts.clone(),
-        accounts.ports(db.clone()),
-    );
+    let issuers = Issuers::new(&settings.accounts.issuers, |path, tune| {
+        settings.dependencies.dependency(path, tune)
+    });
+    let sealer = master_key::sealer(&settings.secrets, &options.data_dir);
+    let ports = accounts.ports(db.clone()).with_sealer(sealer);
+    let ports = ports.with_issuers(issuers);
+    house.add::<Accounts>(address, settings.accounts.clone(), ports);
+
+    let (address, audit) = house.domain::<Audit>();
+    let (audit, ports) = audit.ports(db.clone());
+    house.add::<Audit>(address, settings.audit.clone(), ports);
+
+    let (address, idempotency) = house.domain::<Idempotency>();
+    let ports = idempotency::Ports { db: db.clone() };
+    house.add::<Idempotency>(address, settings.idempotency.clone(), ports);
 
     let (address, ledger) = house.domain::<Ledger>();
     let history = TreeHistory::default();
     let ports = ledger.ports(db.clone(), Arc::new(history.clone()));
     house.add::<Ledger>(address, settings.ledger.clone(), ports);
+
+    let (address, mail) = house.domain::<Outgoing>();
+    let ports = mail::Ports {
+        db: db.clone(),
+        data_dir: options.data_dir.clone(),
+        smtp: (settings.dependencies).dependency(mail::SMTP, |base| settings.mail.dependency(base)),
+    };
+    house.add::<Outgoing>(address, settings.mail.clone(), ports);
 
     let (address, ptys) = house.domain::<Ptys>();
     let environment = DaemonEnvironment::new(config::environment());
@@ -87,8 +119,11 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     Ok(Wired {
         house,
         accounts,
+        audit,
+        idempotency,
         ledger,
         history,
+        mail,
         ptys,
     })
 }
@@ -108,29 +143,52 @@ impl Wired {
         system: &System,
         listeners: Listeners,
         started: Instant,
-    ) -> std::io::Result<Server> {
-        let limits = Limits::from(&settings.http);
+    ) -> std::io::Result<(Server, LiveEdge)> {
+        let limits = Limits::of(&settings.http, &settings.limits);
         let drain = Drain::new();
         let state = AppState::new(Parts {
             handles: Handles {
                 system: system.clone(),
                 accounts: self.accounts.clone(),
+                audit: self.audit.clone(),
+                idempotency: self.idempotency.clone(),
                 ledger: self.ledger.clone(),
+                mail: self.mail.clone(),
                 ptys: self.ptys.clone(),
                 drills: Drills::new(settings.drills.enabled, system.clone()),
             },
             is_loopback_only: listeners.address().ip().is_loopback(),
+            tls: listeners.tls().cloned(),
             limits: limits.clone(),
             drain: drain.clone(),
             about: about(self.house.names()),
             started,
         });
         let gauges = state.listening.clone();
-        Server::start(listeners, router(&state), &limits, drain, gauges)
+        let live = LiveEdge {
+            rates: Arc::clone(&state.rates),
+            tls: state.tls.clone(),
+        };
+        let server = Server::start(listeners, router(&state), &limits, drain, gauges)?;
+        Ok((server, live))
     }
 
-    /// Tells a new user how to get in, as long as nobody has a token.
+    /// Puts on record what the daemon did by itself; what cannot be stored at once waits in memory.
+    pub(crate) async fn recorded(&self, entry: ground::audit::Entry) {
+        if let Err(error) = self.audit.record(entry).await {
+            tracing::warn!(%error, "what the daemon did is not on record");
+        }
+    }
+
+    /// Tells a new user how to get in: a setup token as long as there is no owner, and a hint as long as nobody has a token.
     pub(crate) async fn greet(&self) {
+        match self.accounts.people().prepare_setup().await {
+            Ok(Some(token)) => crate::cli::hint(&format!("setup token: {}", token.expose())),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::warn!(%error, "no setup token was made; the next start makes one, and `mainstay user add` needs none");
+            }
+        }
         if let Ok(false) = self.accounts.has_tokens().await {
             crate::cli::hint(
                 "nobody can sign in over the network yet: `mainstay token create` makes a token",

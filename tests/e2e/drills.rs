@@ -352,7 +352,10 @@ async fn prove_all(daemon: Daemon, rows: &[&[Row]]) {
     daemon.stop().await;
 }
 
-on_both_databases![each_drill_on_the_database_is_diagnosed];
+on_both_databases![
+    each_drill_on_the_database_is_diagnosed,
+    slow_statements_are_seen_at_the_database,
+];
 
 #[tokio::test]
 async fn each_drill_on_an_actor_is_diagnosed() {
@@ -371,6 +374,43 @@ async fn each_drill_on_the_database_is_diagnosed(database: SharedDatabase) {
         .await;
     assert_eq!(refused.problem(409)["code"], "drills.unsuited");
     prove_all(daemon, &[ON_STORE]).await;
+}
+
+/// Makes so many tokens at once, each of which is a statement at least.
+async fn make_tokens(operator: &Client, count: u64) {
+    let mut making = JoinSet::new();
+    for _ in 0..count {
+        let operator = operator.clone();
+        making.spawn(async move { one(Work::Tokens, &operator).await });
+    }
+    for error in making.join_all().await {
+        assert_eq!(error, None, "slow and no error");
+    }
+}
+
+/// What domains ask of the database counts, and not only the looks at it.
+async fn slow_statements_are_seen_at_the_database(database: SharedDatabase) {
+    let daemon = daemon().database(&database).drills().start().await;
+    let operator = daemon.operator().await;
+    make_tokens(&operator, 12).await;
+    let node = status(&daemon, "/store/database").await;
+    let calls = node["detail"]["calls_in_window"].as_i64();
+    assert!(calls >= Some(12), "{node:#}");
+    assert_eq!(node["detail"]["slow_percent"], 0.0, "{node:#}");
+    let order = json!({ "for_ms": 8_000 });
+    let begun = operator.post("/api/v1/drills/store-slow", &order).await;
+    let begun = begun.expect(202).json();
+    make_tokens(&operator, 40).await;
+    let slow = status_with(&daemon, "/store/database", "level", "DEGRADED").await;
+    assert_eq!(slow["cause"]["code"], "dependency.slow", "{slow:#}");
+    assert_eq!(slow["detail"]["breaker"], "closed", "{slow:#}");
+    let share = slow["detail"]["slow_percent"].as_f64().expect("a share");
+    assert!(share >= 50.0, "{slow:#}");
+    let run = over(&operator, &begun).await;
+    assert_eq!(run["matched"], true, "{run:#}");
+    assert_eq!(run["hit_as_forecast"], true, "{run:#}");
+    status_with(&daemon, "/", "level", "NORMAL").await;
+    daemon.stop().await;
 }
 
 #[tokio::test]

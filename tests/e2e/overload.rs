@@ -13,7 +13,7 @@ const SILENT: usize = 1000;
 async fn a_thousand_silent_clients_starve_nobody() {
     raise_file_limit();
     let daemon = daemon()
-        .config("[http]\nheader_timeout = \"3s\"\n")
+        .config("[http]\nheader_timeout = \"3s\"\nmax_connections_per_address = 4096\n")
         .start()
         .await;
     let (_, mut terminal) = open_and_attach(&daemon, &shell()).await;
@@ -71,7 +71,10 @@ async fn a_thousand_silent_clients_starve_nobody() {
 #[tokio::test]
 async fn sigterm_does_not_wait_for_the_silent() {
     raise_file_limit();
-    let daemon = daemon().start().await;
+    let daemon = daemon()
+        .config("[http]\nmax_connections_per_address = 4096\n")
+        .start()
+        .await;
     let mut silent = Vec::new();
     for _ in 0..SILENT {
         silent.push(
@@ -167,7 +170,7 @@ async fn streams_beyond_the_limit_are_refused_at_once() {
 async fn a_burst_is_answered_one_way_or_the_other() {
     raise_file_limit();
     let daemon = daemon()
-        .config("[http]\nmax_in_flight = 16\n[ptys]\nmax_terminals = 4\n")
+        .config("[http]\nmax_in_flight = 16\nmax_connections_per_address = 4096\n[ptys]\nmax_terminals = 4\n")
         .start()
         .await;
     let operator = daemon.operator().await;

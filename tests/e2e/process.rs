@@ -1,6 +1,6 @@
 //! The process itself: how it starts, what keeps it from starting, and every way it ends.
 //!
-//! Domains: `store`, `ptys`.
+//! Domains: `accounts`, `store`, `ptys`.
 
 use std::net::TcpListener;
 
@@ -10,12 +10,13 @@ use kit::{
 use serde_json::json;
 
 use crate::support::{
-    cli, daemon, daemon_on, gone, open, open_and_attach, say, shell, shell_pid, status,
+    cli, daemon, daemon_on, gone, open, open_and_attach, say, shell, shell_pid, status, url_of,
 };
 
 on_both_databases![
     what_was_acknowledged_survives_kill_9,
     sigterm_in_the_middle_of_everything,
+    sigterm_while_statements_hang,
 ];
 
 async fn what_was_acknowledged_survives_kill_9(database: SharedDatabase) {
@@ -104,6 +105,53 @@ async fn sigterm_in_the_middle_of_everything(database: SharedDatabase) {
         terminal.read_close().await;
     }
     stream.ended(PATIENCE).await;
+}
+
+/// Another program holds a lock on the database, for which the statements of several requests wait: longer than any part may take
+/// to stop. Whoever waits for them is killed and named, and everybody else stops as ever.
+async fn sigterm_while_statements_hang(database: SharedDatabase) {
+    let builder = daemon().database(&database).config(
+        "[http]\nrequest_timeout = \"1s\"\n\
+         [store]\nprobe_interval = \"5m\"\nprobe_limit = \"1m\"\nread_limit = \"1m\"\nwrite_limit = \"1m\"\n",
+    );
+    let first = builder.start().await;
+    let (_, mut terminal) = open_and_attach(&first, &shell()).await;
+    let lock = if database.url().is_some() {
+        "BEGIN; LOCK TABLE tokens IN ACCESS EXCLUSIVE MODE"
+    } else {
+        "BEGIN IMMEDIATE"
+    };
+    let home = first.home().clone();
+    let held = kit::hold(&url_of(&database, &home), lock).await;
+    // One after the other, so that they do not share a commit: SQLite waits 5 s for each.
+    for number in 0..2 {
+        let wanted = json!({ "name": format!("hung-{number}") });
+        let reply = first.local().post("/api/v1/tokens", &wanted).await;
+        assert_eq!(reply.status, 504, "{}", reply.text());
+    }
+    say(&mut terminal, "undisturbed").await;
+
+    let asked = tokio::time::Instant::now();
+    first.signal(Signal::TERM);
+    let ended = first.stopped(PATIENCE).await;
+    let took = asked.elapsed();
+    assert_eq!(ended.code, 0);
+    // The limits of the two that wait for the database, one after the other, and no request is left to be waited for.
+    assert!(took.as_secs() < 15, "{took:?}: {}", ended.stderr);
+    let mut lines = ended.stderr.lines();
+    let named = lines.find(|line| line.contains("did not stop within their limits"));
+    let named = named.unwrap_or_else(|| panic!("who was killed is told in {}", ended.stderr));
+    assert!(named.contains("/accounts/manager"), "{named}");
+    for innocent in ["/ptys/manager", "/ptys/keeper", "/ptys/terminals"] {
+        assert!(!named.contains(innocent), "{named}");
+    }
+    terminal.read_close().await;
+
+    // What was left behind is in nobody's way.
+    drop(held);
+    let next = daemon().database(&database).home(&home).start().await;
+    next.new_token("afterwards").await;
+    next.stop().await;
 }
 
 #[tokio::test]

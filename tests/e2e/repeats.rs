@@ -1,14 +1,18 @@
 //! Requests sent twice with one `Idempotency-Key`: the work is done once, and both get the same answer.
 //!
-//! Domains: `ptys`, `accounts`.
+//! Domains: `idempotency`, `ptys`, `accounts`.
 
 use http::Method;
-use kit::{Client, Reply, SharedDatabase, on_both_databases};
+use kit::{Client, Daemon, PATIENCE, Reply, SharedDatabase, eventually, on_both_databases};
 use serde_json::{Value, json};
 
-use crate::support::{daemon, daemon_on, id_of, shell};
+use crate::support::{daemon, daemon_on, id_of, shell, url_of};
 
-on_both_databases![the_same_key_gives_the_same_answer];
+on_both_databases![
+    the_same_key_gives_the_same_answer,
+    a_key_outlives_a_killed_daemon,
+    nobody_knows_what_became_of_a_request_that_was_killed,
+];
 
 async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Reply {
     let request = client.request(Method::POST, path);
@@ -57,6 +61,97 @@ async fn the_same_key_gives_the_same_answer(database: SharedDatabase) {
     .expect(201);
     assert_eq!(token.json()["token"], same.json()["token"]);
     daemon.stop().await;
+}
+
+async fn terminals(daemon: &Daemon) -> usize {
+    let listed = daemon.local().get("/api/v1/terminals").await.expect(200);
+    listed.json()["items"].as_array().map_or(0, Vec::len)
+}
+
+async fn a_key_outlives_a_killed_daemon(database: SharedDatabase) {
+    let first = daemon_on(&database).await;
+    let local = first.local();
+    let opened = post(&local, "/api/v1/terminals", "story-1", &shell())
+        .await
+        .expect(201);
+    assert_eq!(opened.header("idempotency-replayed"), None);
+    let wanted = json!({ "name": "once" });
+    let token = post(&local, "/api/v1/tokens", "story-2", &wanted)
+        .await
+        .expect(201);
+    let wrong = json!({ "cols": 0, "rows": 24 });
+    post(&local, "/api/v1/terminals", "story-3", &wrong)
+        .await
+        .problem(422);
+    let home = first.kill9().await;
+
+    let second = daemon().database(&database).home(&home).start().await;
+    let local = second.local();
+    let again = post(&local, "/api/v1/terminals", "story-1", &shell())
+        .await
+        .expect(201);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("location"), opened.header("location"));
+    assert_eq!(again.json(), opened.json(), "to the last byte");
+    assert_eq!(
+        terminals(&second).await,
+        1,
+        "what the first one left, and no other"
+    );
+    let mut other = shell();
+    other["cols"] = json!(81);
+    let reused = post(&local, "/api/v1/terminals", "story-1", &other).await;
+    assert_eq!(reused.problem(422)["code"], "http.idempotency_key_reused");
+    // A token is shown once and stored nowhere: its key tells that there is one.
+    let gone = post(&local, "/api/v1/tokens", "story-2", &wanted).await;
+    assert_eq!(gone.problem(409)["code"], "idempotency.answer_withheld");
+    let shown = token.json()["token"].as_str().expect("a token").to_owned();
+    second
+        .with_token(&shown)
+        .get("/api/v1/terminals")
+        .await
+        .expect(200);
+    // What was refused did nothing, so its key is free.
+    post(&local, "/api/v1/terminals", "story-3", &shell())
+        .await
+        .expect(201);
+    second.stop().await;
+}
+
+async fn nobody_knows_what_became_of_a_request_that_was_killed(database: SharedDatabase) {
+    let first = daemon().database(&database).drills().start().await;
+    let local = first.local();
+    let hang = json!({ "target": "/ptys/manager", "for_ms": 20_000 });
+    local
+        .post("/api/v1/drills/hang-actor", &hang)
+        .await
+        .expect(202);
+    let request = local.request(Method::POST, "/api/v1/terminals");
+    let request = request.header("idempotency-key", "story-1").json(&shell());
+    let asked = tokio::task::JoinSet::from_iter([async move { request.try_send().await }]);
+    let url = url_of(&database, first.home());
+    let state = "SELECT state FROM idempotency_keys WHERE key = 'story-1'";
+    eventually(PATIENCE, async || {
+        match kit::sql_text(&url, state).await.as_deref() {
+            Some("claimed") => Ok(()),
+            other => Err(format!("a claim on disk, not {other:?}")),
+        }
+    })
+    .await;
+    let home = first.kill9().await;
+    drop(asked);
+
+    let second = daemon().database(&database).home(&home).start().await;
+    for _ in 0..2 {
+        let unknown = post(&second.local(), "/api/v1/terminals", "story-1", &shell()).await;
+        assert_eq!(unknown.problem(409)["code"], "idempotency.unknown_outcome");
+    }
+    let look = terminals(&second).await;
+    assert!(look <= 1, "look first, says the answer");
+    post(&second.local(), "/api/v1/terminals", "story-2", &shell())
+        .await
+        .expect(201);
+    second.stop().await;
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn drill(daemon: &Daemon) {
 #[tokio::test]
 async fn all_parts_are_seen_and_what_happens_to_them() {
     let daemon = daemon().drills().start().await;
-    let Some(tmux) = top(daemon.home(), 120, 40).await else {
+    let Some(tmux) = top(daemon.home(), 120, 60).await else {
         return;
     };
     let screen = tmux.shows(&["ptys", "store", "last changes"]).await;

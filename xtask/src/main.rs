@@ -169,6 +169,14 @@ fn step_of(choice: Choice, filter: Option<&str>) -> Step {
             "end-to-end tests",
             &["test", "--workspace", "--test", "e2e"],
         ),
+        // Shown what it says: it may have been skipped.
+        Choice::Schemathesis => {
+            let test = ["test", "--package", "edges", "--test", "e2e"];
+            let mut step = Step::cargo("schemathesis", &test);
+            let only = ["--", "--ignored", "--nocapture", "schemathesis"];
+            step.command.args(only);
+            return step;
+        }
         // Everything in one call: unit, documentation, harness, tidy and end-to-end tests.
         Choice::All | Choice::Simulate => {
             Step::cargo("all tests", &["test", "--workspace", "--no-fail-fast"])

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) const USAGE: &str = "\
 cargo xtask run [--release] [ARGS…]   build the daemon and start it in the foreground; ARGS go to `mainstay up`
 cargo xtask test                      install what is needed, check format, lints and rules, run every test
-    --only STEP,…                     only these: fmt, clippy, tidy, unit, e2e, all, simulate
+    --only STEP,…                     only these: fmt, clippy, tidy, unit, e2e, all, simulate, schemathesis
     --repeat N                        the same N times, until one fails
     --filter TEXT                     only the tests with TEXT in their path
 cargo xtask lint                      format, lints and rules alone
@@ -49,6 +49,7 @@ pub(crate) enum Choice {
     EndToEnd,
     All,
     Simulate,
+    Schemathesis,
 }
 
 /// What `test` does when nothing is chosen.
@@ -150,7 +151,10 @@ impl Choice {
             "e2e" => Self::EndToEnd,
             "all" => Self::All,
             "simulate" => Self::Simulate,
-            other => bail!("`{other}` is not one of fmt, clippy, tidy, unit, e2e, all, simulate"),
+            "schemathesis" => Self::Schemathesis,
+            other => bail!(
+                "`{other}` is not one of fmt, clippy, tidy, unit, e2e, all, simulate, schemathesis"
+            ),
         })
     }
 }
@@ -181,6 +185,11 @@ mod tests {
             repeat: 20,
             filter: Some("terminals".into()),
         };
+        let line = "test --only schemathesis";
+        let Ok(Options::Test { only, .. }) = parse(line) else {
+            panic!("{line} is a run of tests")
+        };
+        assert_eq!(only, [Choice::Schemathesis]);
         let line = "test --repeat 20 --only unit,e2e --filter terminals";
         assert_eq!(parse(line).expect("parses"), expected);
     }

@@ -6,10 +6,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ground::{Db, Id, Micros, Page, PageRequest, Secret, clock};
+use ground::audit::By;
+use ground::{Db, DbError, Id, Micros, Page, PageRequest, Secret, clock};
 use rand::TryRng;
 use rand::rngs::SysRng;
-use supervisor::Context;
+use supervisor::{Context, Finding};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -20,11 +21,12 @@ use crate::known::Known;
 use crate::locked::lock;
 use crate::lookups::{Lookup, Lookups};
 use crate::messages::ManagerMsg;
+use crate::people;
 use crate::ports::{Ports, Shared};
 use crate::refusals::{Refusal, Refusals};
 use crate::store;
 use crate::store_watch::StoreWatch;
-use crate::token;
+use crate::token::{self, TokenHash};
 use crate::types::{Identity, NewToken, Role, TokenInfo};
 
 /// Requests of management under way at most.
@@ -89,8 +91,7 @@ impl Desk {
         });
         for _ in 0..MAX_READS {
             let epoch = self.shared.known.epoch();
-            let found = store::token_with_hash(&self.db, &hash).await;
-            let found = found.map_err(AccountsError::from);
+            let found = self.token(&hash).await.map_err(AccountsError::from);
             self.store.hear(&found, &self.db, cx);
             // Before the epoch is compared: who asks after a revocation must not get an answer from before it.
             waiting.extend(lookup.land());
@@ -109,6 +110,38 @@ impl Desk {
         for reply in waiting {
             reply.send(verdict.clone());
         }
+    }
+
+    /// The token with this hash, with the rights that its owner has at present. A token whose owner may not come in, or is gone, is
+    /// as good as revoked.
+    async fn token(&self, hash: &TokenHash) -> Result<Option<TokenInfo>, DbError> {
+        let Some(mut token) = store::token_with_hash(&self.db, hash).await? else {
+            return Ok(None);
+        };
+        if let Some(owner) = &token.owner {
+            let standing = match owner.parse() {
+                Ok(owner) => people::standing(&self.db, owner).await?,
+                Err(_) => None,
+            };
+            match standing.filter(|standing| !standing.is_disabled) {
+                Some(standing) => token.role = token.role.max(standing.role),
+                None => token.revoked_at = token.revoked_at.or(Some(clock::now())),
+            }
+        }
+        Ok(Some(token))
+    }
+
+    /// The role of a new token: that of its owner.
+    async fn role_of(&self, owner: Option<Id>) -> Result<Role, AccountsError> {
+        let Some(owner) = owner else {
+            return Ok(Role::Owner);
+        };
+        let standing = people::standing(&self.db, owner).await?;
+        let standing = standing.filter(|standing| !standing.is_disabled);
+        standing.map(|standing| standing.role).ok_or_else(|| {
+            let message = "expected a user who may come in";
+            AccountsError::Invalid(vec![Finding::new("/owner", "no_such_user", message)])
+        })
     }
 
     /// What follows from what was read in `epoch`; nothing when it may be outdated.
@@ -146,11 +179,16 @@ impl Desk {
         Some(Err(refusal.into()))
     }
 
-    /// Creates a token of the local operator.
-    pub(crate) async fn create(&self, new: NewToken) -> Result<(TokenInfo, Secret), AccountsError> {
+    /// Creates a token.
+    pub(crate) async fn create(
+        &self,
+        new: NewToken,
+        by: &By,
+    ) -> Result<(TokenInfo, Secret), AccountsError> {
         let now = clock::now();
         let longest = Some(self.config.max_lifetime).filter(|limit| !limit.is_zero());
         let draft = draft::check(&new, now, longest).map_err(AccountsError::Invalid)?;
+        let role = self.role_of(new.owner).await?;
         let mut random = [0; 32];
         // Straight from the system: no state of ours that could repeat.
         let filled = SysRng.try_fill_bytes(&mut random);
@@ -161,31 +199,40 @@ impl Desk {
             id: Id::generate(),
             name: draft.name,
             scopes: draft.scopes,
-            owner: None,
-            role: Role::Owner,
+            owner: new.owner.map(|owner| owner.to_string()),
+            role,
             created_at: now,
             last_used_at: None,
             expires_at: draft.expires_at,
             revoked_at: None,
         };
-        store::add(&self.db, &token, &hash, self.config.max_tokens).await?;
+        store::add(&self.db, &token, &hash, self.config.max_tokens, by).await?;
         tracing::info!(token = %token.id, scopes = ?token.scopes, expires_at = ?token.expires_at, "token created");
         Ok((token, secret))
     }
 
     /// The tokens of one page.
-    pub(crate) async fn list(&self, page: PageRequest) -> Result<Page<TokenInfo>, AccountsError> {
-        let tokens = store::tokens_of_page(&self.db, &page).await?;
+    pub(crate) async fn list(
+        &self,
+        page: PageRequest,
+        owner: Option<Id>,
+    ) -> Result<Page<TokenInfo>, AccountsError> {
+        let tokens = store::tokens_of_page(&self.db, &page, owner).await?;
         Ok(page.page(tokens, |token| token.id))
     }
 
     /// Revokes a token, then forgets it and tells its watchers.
-    pub(crate) async fn revoke(&self, id: Id) -> Result<(), AccountsError> {
+    pub(crate) async fn revoke(
+        &self,
+        id: Id,
+        owner: Option<Id>,
+        by: &By,
+    ) -> Result<(), AccountsError> {
         let mut doubt = Doubt {
             known: &self.shared.known,
             id: Some(id),
         };
-        let revoked = store::revoke(&self.db, id, clock::now()).await?;
+        let revoked = store::revoke(&self.db, id, owner, clock::now(), by).await?;
         doubt.id = None;
         let revoked = revoked.ok_or(AccountsError::NotFound(id))?;
         self.ended(&revoked);

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use ground::Micros;
+use ground::{Id, Micros};
 use supervisor::Finding;
 
+use crate::error::AccountsError;
 use crate::scopes::{self, Scopes};
 use crate::types::NewToken;
 
@@ -23,6 +24,22 @@ pub(crate) struct Draft {
     pub(crate) name: String,
     pub(crate) scopes: Scopes,
     pub(crate) expires_at: Option<Micros>,
+}
+
+impl NewToken {
+    /// The same as `user` may have it: their own. The local operator (`None`) makes tokens for everybody.
+    ///
+    /// # Errors
+    /// A finding at `/owner` when it is to be somebody else's.
+    pub fn asked_for_by(mut self, user: Option<Id>) -> Result<Self, AccountsError> {
+        if user.is_some() && self.owner.is_some() && self.owner != user {
+            let message = "expected one's own id: only the local operator makes tokens for others";
+            let finding = Finding::new("/owner", "not_oneself", message);
+            return Err(AccountsError::Invalid(vec![finding]));
+        }
+        self.owner = self.owner.or(user);
+        Ok(self)
+    }
 }
 
 /// Checks what was asked for. `max_lifetime` is the configured limit, if there is one.
@@ -113,11 +130,29 @@ mod tests {
     }
 
     #[test]
+    fn nobody_but_the_local_operator_makes_tokens_for_others() {
+        let (own, other) = (Id::generate(), Id::generate());
+        let owner = |owner, user| {
+            let new = NewToken {
+                owner,
+                ..NewToken::default()
+            };
+            new.asked_for_by(user).map(|new| new.owner).ok()
+        };
+        assert_eq!(owner(None, None), Some(None));
+        assert_eq!(owner(Some(other), None), Some(Some(other)));
+        assert_eq!(owner(None, Some(own)), Some(Some(own)));
+        assert_eq!(owner(Some(own), Some(own)), Some(Some(own)));
+        assert_eq!(owner(Some(other), Some(own)), None);
+    }
+
+    #[test]
     fn all_findings_come_at_once() {
         let new = NewToken {
             name: Some("a\nb".to_owned()),
             scopes: vec!["reads".to_owned(), "read".to_owned(), "x".to_owned()],
             expires_in: Some(Duration::ZERO),
+            owner: None,
         };
         assert_eq!(
             pointers(&new, None),

@@ -1,4 +1,4 @@
-//! The tokens that were looked up lately, so that a request with one of them costs neither a message nor a statement.
+//! The credentials (tokens, sessions) that were looked up lately, so that a request with one of them costs neither a message nor a statement.
 //!
 //! Shared by the handle, which reads it on the hot path, and the manager, which fills it. It lives outside of the
 //! manager: a restart of the manager, or its quarantine, locks nobody out.
@@ -10,6 +10,7 @@
 //! The trap: a lookup reads "valid", a revocation is committed and acknowledged, then the lookup stores its old answer.
 //! So every revocation starts a new *epoch*, and what was read in an older one is not taken: see [`Known::remember`].
 
+use std::hash::Hash;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,17 +39,35 @@ pub(crate) struct Limits {
     pub(crate) offline_limit: Duration,
 }
 
+/// What can be remembered of a credential.
+pub(crate) trait Remembered: Clone {
+    /// The credential's id.
+    fn id(&self) -> Id;
+    /// Whether it has stopped working by itself.
+    fn is_expired(&self, now: Micros) -> bool;
+}
+
+impl Remembered for Identity {
+    fn id(&self) -> Id {
+        self.token_id
+    }
+
+    fn is_expired(&self, now: Micros) -> bool {
+        Identity::is_expired(self, now)
+    }
+}
+
 /// What is remembered of a token, as of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Look<I = Identity> {
     /// It may be believed.
     Fresh {
-        identity: Identity,
+        identity: I,
         /// This reader is the one to have it checked again.
         refresh_due: bool,
     },
     /// It may be believed only when it cannot be checked.
-    Stale(Identity),
+    Stale(I),
     /// It has expired.
     Expired,
     /// Nothing.
@@ -60,8 +79,8 @@ pub(crate) enum Look {
 pub(crate) struct Outdated;
 
 #[derive(Debug)]
-struct Entry {
-    identity: Identity,
+struct Entry<I> {
+    identity: I,
     /// Milliseconds since the origin, as are the two below.
     refresh_from: AtomicU64,
     fresh_until: AtomicU64,
@@ -79,15 +98,15 @@ struct Gate {
     limits: Limits,
 }
 
-/// The remembered tokens.
+/// The remembered credentials, by what is looked up: tokens by their hash, unless said otherwise.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct Known<K: Eq + Hash = TokenHash, I = Identity> {
     origin: Instant,
     gate: Mutex<Gate>,
-    entries: DashMap<TokenHash, Entry>,
+    entries: DashMap<K, Entry<I>>,
 }
 
-impl Known {
+impl<K: Copy + Eq + Hash, I: Remembered> Known<K, I> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             origin: Instant::now(),
@@ -97,7 +116,7 @@ impl Known {
     }
 
     /// What is known of a token. Counts as a use of it as far as making room is concerned.
-    pub(crate) fn look(&self, hash: &TokenHash, now: Micros) -> Look {
+    pub(crate) fn look(&self, hash: &K, now: Micros) -> Look<I> {
         let Some(entry) = self.entries.get(hash) else {
             return Look::Missing;
         };
@@ -121,7 +140,7 @@ impl Known {
     }
 
     /// Whether the use of a remembered token should be noted now; the one caller that hears so has to see to it.
-    pub(crate) fn is_note_due(&self, hash: &TokenHash, now: Micros) -> bool {
+    pub(crate) fn is_note_due(&self, hash: &K, now: Micros) -> bool {
         let Some(entry) = self.entries.get(hash) else {
             return false;
         };
@@ -136,7 +155,7 @@ impl Known {
     }
 
     /// The use could not be noted after all: the next one may try.
-    pub(crate) fn was_not_noted(&self, hash: &TokenHash) {
+    pub(crate) fn was_not_noted(&self, hash: &K) {
         if let Some(entry) = self.entries.get(hash) {
             entry.noted.store(i64::MIN, Ordering::Relaxed);
         }
@@ -161,8 +180,8 @@ impl Known {
     pub(crate) fn remember(
         &self,
         epoch: u64,
-        hash: TokenHash,
-        identity: Identity,
+        hash: K,
+        identity: I,
         last_used_at: Option<Micros>,
     ) -> Result<(), Outdated> {
         let gate = lock(&self.gate);
@@ -192,30 +211,33 @@ impl Known {
     }
 
     /// A token was revoked: from now on it is not believed, and no answer from before the revocation is taken.
-    pub(crate) fn revoke(&self, hash: &TokenHash) {
+    pub(crate) fn revoke(&self, hash: &K) {
         lock(&self.gate).epoch += 1;
         self.entries.remove(hash);
     }
 
     /// Nobody knows whether the token with this id was revoked: it is checked at its next use.
     pub(crate) fn doubt(&self, id: Id) {
+        self.doubt_all(|identity| identity.id() == id);
+    }
+
+    /// The same of every credential that is `meant`.
+    pub(crate) fn doubt_all(&self, meant: impl Fn(&I) -> bool) {
         lock(&self.gate).epoch += 1;
-        let meant = self
-            .entries
-            .iter()
-            .find(|entry| entry.identity.token_id == id);
-        if let Some(entry) = meant {
-            entry.fresh_until.store(0, Ordering::Release);
+        for entry in &self.entries {
+            if meant(&entry.identity) {
+                entry.fresh_until.store(0, Ordering::Release);
+            }
         }
     }
 
     /// Forgets a token that turned out not to be valid. Tells what was remembered.
-    pub(crate) fn forget(&self, hash: &TokenHash) -> Option<Identity> {
+    pub(crate) fn forget(&self, hash: &K) -> Option<I> {
         self.entries.remove(hash).map(|(_, entry)| entry.identity)
     }
 
     /// A stale token could not be checked: it is believed for another moment, so that each request does not wait anew.
-    pub(crate) fn postpone(&self, hash: &TokenHash) {
+    pub(crate) fn postpone(&self, hash: &K) {
         if let Some(entry) = self.entries.get(hash) {
             let soon = self.at().saturating_add(ms(RETRY_CHECK));
             let until = soon.min(entry.believed_until);

@@ -14,7 +14,7 @@
 //! - Everything is bounded: remembered, refused, waiting, stored.
 //! - No secret is in a log, a message or a `Debug`.
 //!
-//! Users, roles and login sessions join here: a token already carries an owner and a role.
+//! Sessions of users are in [`sessions`](Sessions), with promises of their own.
 //!
 //! # Layout
 //! - [`manifest`](Accounts): the domain. `config`: its section. `types`: the user's words. `error`: what can go wrong.
@@ -22,7 +22,10 @@
 //! - Pure: `token` (make, read, hash), `scopes`, `draft` (the rules of a new token), `refusals` (what was refused lately).
 //! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
-//! - `store`: every statement. `ports`: what the domain needs.
+//! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
+//! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
+//! - `people`: users, passwords, signing in. `recovery`: tokens that are mailed, for a new password or to prove an address.
+//! - `store`: every statement about tokens. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
 
@@ -30,17 +33,23 @@ mod config;
 mod desk;
 mod draft;
 mod error;
+mod factors;
+mod federation;
 mod handle;
+mod jose;
 mod known;
 mod locked;
 mod lookups;
 mod manager;
 mod manifest;
 mod messages;
+mod people;
 mod ports;
+mod recovery;
 mod refusals;
 mod revocations;
 mod scopes;
+mod sessions;
 mod store;
 mod store_watch;
 #[cfg(test)]
@@ -49,13 +58,30 @@ mod token;
 mod types;
 mod verify;
 
-pub use config::Config;
+pub use config::{Config, RegistrationPolicy};
 pub use draft::{DEFAULT_NAME, MAX_LIFETIME, MAX_NAME, MIN_LIFETIME};
 pub use error::AccountsError;
+pub use factors::{
+    By, Enrolment, FRESH_FOR, FactorError, FactorOverview, Factors, RECOVERY_CODES, TotpState,
+};
+pub use federation::{
+    Begin, Begun, Federation, FederationError, Finish, Finished, IdentityInfo, IssuerConfig,
+    IssuerError, IssuerInfo, IssuerKind, Issuers, NewcomerRole, Newcomers, Refused,
+};
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
+pub use people::{
+    Change, Credentials, Denied, INVITE_PREFIX, Invite, MAX_EMAIL_BYTES, MAX_PASSWORD_BYTES,
+    MAX_USER_NAME, MIN_PASSWORD_CHARS, NewInvite, NewUser, PasswordChange, People, PeopleError,
+    Registration, Requester, SETUP_PREFIX, Setup, SignInError, Standing, User,
+};
 pub use ports::Ports;
+pub use recovery::{Holder, NewEmail, Recovery, RecoveryError, Reset};
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};
+pub use sessions::{
+    EndSession, Method, PublicKey, SessionError, SessionIdentity, SessionInfo, Sessions, SignIn,
+    TokenPair, WordError,
+};
 pub use token::{Malformed, TOKEN_CHARS, TOKEN_PREFIX};
-pub use types::{Identity, NewToken, Role, RoleError, TokenInfo};
+pub use types::{Identity, NewToken, Role, RoleError, Tier, TierError, TokenInfo};

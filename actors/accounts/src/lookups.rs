@@ -4,6 +4,7 @@
 //! database's queue with them. The first who asks about a token leads a lookup, the others wait for its result.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex};
 
 use supervisor::Reply;
@@ -23,30 +24,42 @@ const MAX_WAITING: usize = 4096;
 
 /// What became of a question.
 #[derive(Debug)]
-pub(crate) enum Joined {
+pub(crate) enum Joined<K: Copy + Eq + Hash = TokenHash, R = VerifyReply> {
     /// It is the first about its token: whoever asked has to look it up, and land the lookup.
-    Leads(Lookup),
+    Leads(Lookup<K, R>),
     /// A lookup that is under way will answer it.
     Follows,
     /// Too much is under way; the reply is handed back.
-    Full(Option<VerifyReply>),
+    Full(Option<R>),
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    waiting: HashMap<TokenHash, Vec<VerifyReply>>,
+#[derive(Debug)]
+struct Inner<K, R> {
+    waiting: HashMap<K, Vec<R>>,
     count: usize,
 }
 
-/// The lookups that are under way.
-#[derive(Debug, Default)]
-pub(crate) struct Lookups {
-    inner: Mutex<Inner>,
+/// The lookups that are under way: of tokens, unless said otherwise.
+#[derive(Debug)]
+pub(crate) struct Lookups<K = TokenHash, R = VerifyReply> {
+    inner: Mutex<Inner<K, R>>,
 }
 
-impl Lookups {
+impl<K, R> Default for Lookups<K, R> {
+    fn default() -> Self {
+        let inner = Inner {
+            waiting: HashMap::new(),
+            count: 0,
+        };
+        Self {
+            inner: Mutex::new(inner),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash, R> Lookups<K, R> {
     /// Asks about a token; without a reply only so that it is checked again.
-    pub(crate) fn join(self: &Arc<Self>, hash: TokenHash, reply: Option<VerifyReply>) -> Joined {
+    pub(crate) fn join(self: &Arc<Self>, hash: K, reply: Option<R>) -> Joined<K, R> {
         let mut inner = lock(&self.inner);
         let is_under_way = inner.waiting.contains_key(&hash);
         let is_full =
@@ -66,7 +79,7 @@ impl Lookups {
         })
     }
 
-    fn take(&self, hash: &TokenHash) -> Vec<VerifyReply> {
+    fn take(&self, hash: &K) -> Vec<R> {
         let mut inner = lock(&self.inner);
         let waiting = inner.waiting.remove(hash).unwrap_or_default();
         inner.count -= waiting.len();
@@ -77,20 +90,20 @@ impl Lookups {
 /// A lookup under way. One that is dropped before it lands (its task ended) drops the replies of all who wait for it, which
 /// tells them so.
 #[derive(Debug)]
-pub(crate) struct Lookup {
-    lookups: Arc<Lookups>,
-    hash: TokenHash,
+pub(crate) struct Lookup<K: Copy + Eq + Hash = TokenHash, R = VerifyReply> {
+    lookups: Arc<Lookups<K, R>>,
+    hash: K,
     is_under_way: bool,
 }
 
-impl Lookup {
+impl<K: Copy + Eq + Hash, R> Lookup<K, R> {
     /// Which token it is about.
-    pub(crate) fn hash(&self) -> TokenHash {
+    pub(crate) fn hash(&self) -> K {
         self.hash
     }
 
     /// Ends it and hands out those who wait; who asks from now on leads another one. Nobody the second time.
-    pub(crate) fn land(&mut self) -> Vec<VerifyReply> {
+    pub(crate) fn land(&mut self) -> Vec<R> {
         if std::mem::replace(&mut self.is_under_way, false) {
             self.lookups.take(&self.hash)
         } else {
@@ -99,7 +112,7 @@ impl Lookup {
     }
 }
 
-impl Drop for Lookup {
+impl<K: Copy + Eq + Hash, R> Drop for Lookup<K, R> {
     fn drop(&mut self) {
         drop(self.land());
     }
@@ -117,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_first_leads_and_the_others_follow() {
-        let lookups = Arc::new(Lookups::default());
+        let lookups: Arc<Lookups> = Arc::default();
         let Joined::Leads(mut lookup) = lookups.join(hash(1), None) else {
             panic!("nothing is under way");
         };
@@ -137,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_under_way_is_bounded() {
-        let lookups = Arc::new(Lookups::default());
+        let lookups: Arc<Lookups> = Arc::default();
         let join = |number| lookups.join(hash(number), None);
         let under_way: Vec<Joined> = (0..MAX_LOOKUPS).map(join).collect();
         assert!(matches!(join(MAX_LOOKUPS), Joined::Full(None)));

@@ -73,14 +73,26 @@ impl Worker for ManagerActor {
             ManagerMsg::Verify { hash, reply } => self.verify(hash, reply, cx),
             ManagerMsg::Refresh { hash } => self.look_up(hash, None, cx),
             ManagerMsg::Used { id, at } => self.used(id, at, cx),
-            ManagerMsg::Create { new, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.create(new).await });
+            ManagerMsg::Create { new, by, reply } => {
+                self.serve(
+                    cx,
+                    reply,
+                    move |desk| async move { desk.create(new, &by).await },
+                );
             }
-            ManagerMsg::List { page, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.list(page).await });
+            ManagerMsg::List { page, owner, reply } => {
+                let list = move |desk: Arc<Desk>| async move { desk.list(page, owner).await };
+                self.serve(cx, reply, list);
             }
-            ManagerMsg::Revoke { id, reply } => {
-                self.serve(cx, reply, move |desk| async move { desk.revoke(id).await });
+            ManagerMsg::Revoke {
+                id,
+                owner,
+                by,
+                reply,
+            } => {
+                let revoke =
+                    move |desk: Arc<Desk>| async move { desk.revoke(id, owner, &by).await };
+                self.serve(cx, reply, revoke);
             }
             ManagerMsg::HasTokens { reply } => {
                 self.serve(cx, reply, |desk| async move { desk.has_tokens().await });

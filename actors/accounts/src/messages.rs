@@ -1,5 +1,6 @@
 //! What the manager can be asked. Private to the domain: others use the handle.
 
+use ground::audit::By;
 use ground::{Id, Micros, Page, PageRequest, Secret};
 use supervisor::Reply;
 
@@ -23,15 +24,22 @@ pub enum ManagerMsg {
     /// Create a token.
     Create {
         new: NewToken,
+        by: By,
         reply: Answer<(TokenInfo, Secret)>,
     },
-    /// Tell of all tokens, a page at a time.
+    /// Tell of the tokens of an owner, or of all, a page at a time.
     List {
         page: PageRequest,
+        owner: Option<Id>,
         reply: Answer<Page<TokenInfo>>,
     },
     /// Revoke a token.
-    Revoke { id: Id, reply: Answer<()> },
+    Revoke {
+        id: Id,
+        owner: Option<Id>,
+        by: By,
+        reply: Answer<()>,
+    },
     /// Is there a token that works?
     HasTokens { reply: Answer<bool> },
     /// Look after the database, the uses to note and the revocations of others.

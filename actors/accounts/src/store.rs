@@ -1,5 +1,6 @@
 //! Every statement about tokens. Only the hash of a token is ever in one.
 
+use ground::audit::{By, append};
 use ground::db::{FromRow, Row};
 use ground::{Db, DbError, Id, Micros, PageRequest, args};
 
@@ -55,12 +56,16 @@ pub(crate) async fn token_with_hash(
     .await
 }
 
-/// The tokens of one page, ended ones included, and one more.
-pub(crate) async fn tokens_of_page(db: &Db, page: &PageRequest) -> Result<Vec<TokenInfo>, DbError> {
+/// The tokens of one page, ended ones included, and one more; of one owner, or of all.
+pub(crate) async fn tokens_of_page(
+    db: &Db,
+    page: &PageRequest,
+    owner: Option<Id>,
+) -> Result<Vec<TokenInfo>, DbError> {
     db.fetch_all(
         "SELECT id, name, scopes, owner, role, created_at, last_used_at, expires_at, revoked_at \
-         FROM tokens WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2",
-        args![page.after(), page.rows()],
+         FROM tokens WHERE ($1 IS NULL OR id > $1) AND ($3 IS NULL OR owner = $3) ORDER BY id LIMIT $2",
+        args![page.after(), page.rows(), owner.map(|owner| owner.to_string())],
     )
     .await
 }
@@ -83,8 +88,14 @@ pub(crate) async fn add(
     token: &TokenInfo,
     hash: &TokenHash,
     limit: u32,
+    by: &By,
 ) -> Result<(), AccountsError> {
     let (token, hash) = (token.clone(), *hash);
+    let entry = by
+        .entry("token.create")
+        .on(token.id)
+        .with("name", token.name.as_str())
+        .with("scopes", token.scopes.to_json());
     db.write(async move |tx| {
         let (kept,): (i64,) = tx.fetch_one("SELECT count(*) FROM tokens", args![]).await?;
         let surplus = kept + 1 - i64::from(limit);
@@ -115,22 +126,35 @@ pub(crate) async fn add(
             ],
         )
         .await?;
-        Ok(())
+        Ok(append(tx, &entry).await?)
     })
     .await
 }
 
-/// Revokes a token and tells its hash; `None` when there is none with this id. One that was revoked before keeps its time.
-pub(crate) async fn revoke(db: &Db, id: Id, now: Micros) -> Result<Option<RevokedToken>, DbError> {
+/// Revokes a token and tells its hash; `None` when there is none with this id (of this owner, where one is named). One that was
+/// revoked before keeps its time.
+pub(crate) async fn revoke(
+    db: &Db,
+    id: Id,
+    owner: Option<Id>,
+    now: Micros,
+    by: &By,
+) -> Result<Option<RevokedToken>, DbError> {
+    let entry = by.entry("token.revoke").on(id);
+    let owner = owner.map(|owner| owner.to_string());
     db.write(async move |tx| {
-        tx.execute(
-            "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL",
-            args![now, id],
-        )
-        .await?;
+        let revoked = tx
+            .execute(
+                "UPDATE tokens SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL AND ($3 IS NULL OR owner = $3)",
+                args![now, id, owner],
+            )
+            .await?;
+        if revoked > 0 {
+            append(tx, &entry).await?;
+        }
         tx.fetch_optional(
-            "SELECT id, secret_hash FROM tokens WHERE id = $1",
-            args![id],
+            "SELECT id, secret_hash FROM tokens WHERE id = $1 AND ($2 IS NULL OR owner = $2)",
+            args![id, owner],
         )
         .await
     })

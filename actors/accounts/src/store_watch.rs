@@ -15,6 +15,11 @@ use crate::messages::ManagerMsg;
 /// The code of the report.
 pub(crate) const STORE_LOST: &str = "accounts.store_lost";
 
+/// What the user loses by it; the same words wherever it is noticed first.
+pub(crate) const LOST_IMPACT: &str = "nobody can sign in, no token can be created or revoked, and tokens not used recently are refused";
+/// What serves instead.
+pub(crate) const LOST_FALLBACK: &str = "tokens and sessions used recently go on working";
+
 /// What is known of the database.
 #[derive(Debug, Default)]
 pub(crate) struct StoreWatch {
@@ -75,10 +80,8 @@ impl StoreWatch {
         tracing::warn!("the database is away: remembered tokens go on working");
         let message = "the database is not available, so tokens cannot be looked up";
         let condition = Condition::new(Level::Critical, STORE_LOST, message)
-            .with_impact(
-                "no token can be created or revoked, and tokens not used recently are refused",
-            )
-            .with_fallback("tokens used recently go on working")
+            .with_impact(LOST_IMPACT)
+            .with_fallback(LOST_FALLBACK)
             .with_root("/store");
         cx.report(condition);
     }

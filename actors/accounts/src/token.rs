@@ -80,9 +80,14 @@ impl fmt::Debug for TokenHash {
 
 /// The token of these random bytes, which are wiped.
 pub(crate) fn make(random: &mut [u8; 32]) -> Secret {
+    make_as(TOKEN_PREFIX, random)
+}
+
+/// The same in another kind's name; all prefixes have the length of [`TOKEN_PREFIX`].
+pub(crate) fn make_as(prefix: &str, random: &mut [u8; 32]) -> Secret {
     // Never grows, so that no copy of a part is left behind.
     let mut text = String::with_capacity(TOKEN_CHARS);
-    text.push_str(TOKEN_PREFIX);
+    text.push_str(prefix);
     push_digits::<RANDOM_CHARS>(&mut text, random);
     let mut check = crc32(text.as_bytes()).to_be_bytes();
     push_digits::<CHECK_CHARS>(&mut text, &mut check);
@@ -94,8 +99,16 @@ pub(crate) fn make(random: &mut [u8; 32]) -> Secret {
 /// # Errors
 /// [`Malformed`] for what cannot be a token.
 pub(crate) fn read(text: &str) -> Result<TokenHash, Malformed> {
+    read_as(TOKEN_PREFIX, text)
+}
+
+/// The same for another kind of token.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_as(prefix: &str, text: &str) -> Result<TokenHash, Malformed> {
     let digits = text
-        .strip_prefix(TOKEN_PREFIX)
+        .strip_prefix(prefix)
         .ok_or(Malformed::Prefix)?
         .as_bytes();
     if !digits.iter().all(u8::is_ascii_alphanumeric) {

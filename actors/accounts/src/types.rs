@@ -51,7 +51,43 @@ impl FromStr for Role {
     }
 }
 
-/// A token to create, for the local operator.
+/// How much somebody may ask of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tier {
+    /// As everybody.
+    Standard,
+    /// More.
+    Premium,
+}
+
+/// A word that names no tier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such tier")]
+pub struct TierError;
+
+impl Tier {
+    /// The word for it, on the wire and in the database.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Premium => "premium",
+        }
+    }
+}
+
+impl FromStr for Tier {
+    type Err = TierError;
+
+    fn from_str(word: &str) -> Result<Self, TierError> {
+        [Self::Standard, Self::Premium]
+            .into_iter()
+            .find(|tier| tier.word() == word)
+            .ok_or(TierError)
+    }
+}
+
+/// A token to create.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewToken {
     /// What to call it in the list: 1 to [`MAX_NAME`](crate::MAX_NAME) characters;
@@ -62,6 +98,8 @@ pub struct NewToken {
     /// How long it is valid, from [`MIN_LIFETIME`](crate::MIN_LIFETIME) to
     /// [`MAX_LIFETIME`](crate::MAX_LIFETIME) or the configured limit. Left out: that limit, else until it is revoked.
     pub expires_in: Option<Duration>,
+    /// Whose it is to be; `None`: the local operator's.
+    pub owner: Option<Id>,
 }
 
 /// What is told about a token. Never the token itself: nobody has it but its bearer.
@@ -108,6 +146,13 @@ impl Identity {
     /// Whether the token has stopped working by itself.
     pub fn is_expired(&self, now: Micros) -> bool {
         self.expires_at.is_some_and(|end| end <= now)
+    }
+}
+
+impl Identity {
+    /// The user whose token it is; `None`: the local operator's.
+    pub fn user(&self) -> Option<Id> {
+        self.owner.as_deref().and_then(|owner| owner.parse().ok())
     }
 }
 

@@ -38,6 +38,11 @@ pub enum Actor {
         /// Its user id.
         uid: u32,
     },
+    /// The bearer of a token that belongs to no user: the local operator's.
+    Token {
+        /// The token.
+        id: Id,
+    },
     /// A user.
     User {
         /// The user.
@@ -54,6 +59,7 @@ impl Actor {
             Self::Anonymous => "anonymous",
             Self::System => "system",
             Self::Local { .. } => "local",
+            Self::Token { .. } => "token",
             Self::User { .. } => "user",
         }
     }
@@ -93,9 +99,35 @@ pub struct Source {
     pub request_id: Option<String>,
 }
 
+/// Who does something, and from where: what a request hands down with what it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub source: Source,
+}
+
+impl By {
+    /// The daemon by itself.
+    pub fn system() -> Self {
+        Self {
+            actor: Actor::System,
+            source: Source::default(),
+        }
+    }
+
+    /// An entry of what is done now.
+    pub fn entry(&self, action: &'static str) -> Entry {
+        Entry::new(self.actor.clone(), action, self.source.clone())
+    }
+}
+
 /// One entry, before it has a place in the chain.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
+    /// Its id. It is the entry's from the beginning, so that one whose write ended in doubt can be looked for before it is written again.
+    pub id: Id,
     /// When.
     pub at: Micros,
     /// Who.
@@ -116,6 +148,7 @@ impl Entry {
     /// An entry of something that happened now.
     pub fn new(actor: Actor, action: &'static str, source: Source) -> Self {
         Self {
+            id: Id::generate(),
             at: crate::clock::now(),
             actor,
             action,
@@ -186,12 +219,13 @@ impl Record {
     pub fn of(entry: &Entry, seq: i64) -> Self {
         let (user, credential, uid) = match &entry.actor {
             Actor::User { id, credential } => (Some(*id), *credential, None),
+            Actor::Token { id } => (None, Some(*id), None),
             Actor::Local { uid } => (None, None, Some(i64::from(*uid))),
             Actor::Anonymous | Actor::System => (None, None, None),
         };
         Self {
             seq,
-            id: Id::generate(),
+            id: entry.id,
             at: entry.at,
             actor_kind: entry.actor.word().to_owned(),
             actor_user: user,

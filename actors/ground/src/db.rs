@@ -9,6 +9,7 @@
 //! - Reads never wait for writes, nor the other way round; a [`Snapshot`] sees one moment.
 //! - All writes go through one queue, in order, and share commits: see [`Work`]. A failing one does not harm the others.
 //! - Everything is bounded: the queue, the waiting readers, and the time that either may take.
+//! - How each statement ended is heard by whoever owns the database ([`OnOutcome`]), who lets it go when too many fail.
 //! - While the database is away everything answers [`DbError::Unavailable`] at once.
 //!
 //! The handle is made empty at wiring time, before anything runs. The store domain fills it when the database is open
@@ -25,7 +26,7 @@ mod value;
 mod work;
 
 pub use conn::{Conn, Engine, Interrupt};
-pub use error::{BUSY_RETRY, DbError, Fault, LOST_RETRY, classify};
+pub use error::{BUSY_RETRY, DbError, Fault, LOST_RETRY, Setback, classify};
 pub use pool::{Connect, Lease, Pool};
 pub use row::{At, Column, FromRow, Row};
 pub use snapshot::Snapshot;
@@ -39,19 +40,23 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::{Instant, timeout};
 
-/// One statement on a read connection, within the limit. A connection that lay idle may have been closed from the other
-/// side: then another one is tried. A macro, since a closure that borrows its arguments would make the future one that
+/// One statement on a read connection, within the limit: how the database failed it, and its result. A connection that lay idle may have been closed from the
+/// other side: then another one is tried. A macro, since a closure that borrows its arguments would make the future one that
 /// the compiler cannot prove to cross threads.
-macro_rules! reading {
-    ($db:ident, $lease:ident => $statement:expr) => {{
-        let backend = $db.backend()?;
+macro_rules! ended {
+    ($db:ident, $backend:ident, $lease:ident => $statement:expr) => {{
         let reading = async {
-            backend.lag().await;
+            $backend.lag().await;
             loop {
-                let mut $lease = backend.readers.lease().await?;
+                let mut $lease = match $backend.readers.lease().await {
+                    Ok(lease) => lease,
+                    // It never came to the database, and tells nothing of it.
+                    Err(busy @ DbError::Busy { .. }) => return Err(busy),
+                    Err(error) => return Ok((error.setback(), Err(error))),
+                };
                 $lease.enter();
                 let result = $statement.await;
                 $lease.leave();
@@ -59,12 +64,23 @@ macro_rules! reading {
                     continue;
                 }
                 $db.watch(&$lease);
-                return result;
+                return Ok(($lease.take_setback(), result));
             }
         };
-        timeout(backend.read_limit, reading)
+        timeout($backend.read_limit, reading)
             .await
-            .unwrap_or_else(|_| Err($db.overdue()))
+            .unwrap_or_else(|_| Ok((Some(Setback::Overdue), Err($db.overdue()))))
+    }};
+}
+
+/// The same, and told of.
+macro_rules! reading {
+    ($db:ident, $lease:ident => $statement:expr) => {{
+        let backend = $db.backend()?;
+        let began = Instant::now();
+        let (setback, result) = ended!($db, backend, $lease => $statement)?;
+        backend.tell(began, setback);
+        result
     }};
 }
 
@@ -78,6 +94,8 @@ struct Slot {
     retry_after_ms: AtomicU64,
     /// Rung when a statement met a broken connection, or ran out of time.
     suspicion: Notify,
+    /// Rises with each committed write that rang.
+    bell: Arc<watch::Sender<u64>>,
 }
 
 /// An opened database: what the store fills the handle with.
@@ -94,10 +112,16 @@ pub struct Backend {
     pub write_limit: Duration,
     /// How much longer each read takes at this moment: nothing, but in a drill.
     pub drag: Drag,
+    /// Hears how each statement ended that the database was asked for.
+    pub on_outcome: OnOutcome,
 }
 
 /// Tells a delay that a drill wants, at this moment.
 pub type Drag = Box<dyn Fn() -> Duration + Send + Sync>;
+
+/// Hears how long a statement took, as its caller saw it (with the wait for a connection, or in the queue and for the commit), and
+/// how the database failed it, if it did. Called for every read and write where it ends: it must be quick, and never wait.
+pub type OnOutcome = Box<dyn Fn(Duration, Option<Setback>) + Send + Sync>;
 
 impl Backend {
     /// Suffers the delay of a drill, before a connection is taken.
@@ -106,6 +130,11 @@ impl Backend {
         if !drag.is_zero() {
             tokio::time::sleep(drag).await;
         }
+    }
+
+    /// Tells how a statement ended that began then.
+    fn tell(&self, began: Instant, setback: Option<Setback>) {
+        (self.on_outcome)(began.elapsed(), setback);
     }
 }
 
@@ -116,6 +145,7 @@ impl Db {
             backend: ArcSwapOption::empty(),
             retry_after_ms: AtomicU64::new(1000),
             suspicion: Notify::new(),
+            bell: Arc::new(watch::Sender::new(0)),
         }))
     }
 
@@ -160,6 +190,20 @@ impl Db {
         reading!(self, lease => lease.fetch_one(sql, args))
     }
 
+    /// As [`Db::fetch_one`], for whoever looks whether the database is well, and counts the looks otherwise: how it ended is not told.
+    ///
+    /// # Errors
+    /// Any [`DbError`] but `Conflict`.
+    pub async fn look<T: FromRow>(
+        &self,
+        sql: &'static str,
+        args: &[Value<'_>],
+    ) -> Result<T, DbError> {
+        let backend = self.backend()?;
+        let (_, result) = ended!(self, backend, lease => lease.fetch_one(sql, args))?;
+        result
+    }
+
     /// Begins to read: all that is read through the snapshot is of the same moment. Give it back with [`Snapshot::end`];
     /// dropping it is safe but closes its connection.
     ///
@@ -167,7 +211,7 @@ impl Db {
     /// Any [`DbError`] but `Conflict`.
     pub async fn snapshot(&self) -> Result<Snapshot, DbError> {
         let backend = self.backend()?;
-        Snapshot::begin(self.clone(), &backend).await
+        Snapshot::begin(self.clone(), backend).await
     }
 
     /// Writes with one statement and tells how many rows it changed, once they are on disk.
@@ -206,9 +250,17 @@ impl Db {
                 body,
                 kept: None,
                 reply,
+                bell: Arc::clone(&self.0.bell),
+                rings: false,
             })
         })
         .await
+    }
+
+    /// Hears of every write of this process, committed from now on, that rang ([`Conn::ring`]): work may be waiting. What other
+    /// processes write is not heard here, and neither is a write whose outcome nobody knows.
+    pub fn bell(&self) -> watch::Receiver<u64> {
+        self.0.bell.subscribe()
     }
 
     /// Fills the handle: from now on everybody uses this database. For the store alone, as are those below.
@@ -260,33 +312,39 @@ impl Db {
     /// Queues a write and waits for its answer.
     async fn submit<T, E>(
         &self,
-        work: impl FnOnce(oneshot::Sender<Result<T, E>>) -> Box<dyn Work>,
+        work: impl FnOnce(work::Reply<T, E>) -> Box<dyn Work>,
     ) -> Result<T, E>
     where
         E: From<DbError>,
     {
         let backend = self.backend()?;
+        let began = Instant::now();
         let (reply, answer) = oneshot::channel();
-        backend
-            .writes
-            .try_send(work(reply))
-            .map_err(|refused| match refused {
-                TrySendError::Full(_) => DbError::Busy {
-                    retry_after: BUSY_RETRY,
-                },
-                TrySendError::Closed(_) => DbError::Unavailable {
-                    retry_after: LOST_RETRY,
-                },
-            })?;
-        match timeout(backend.write_limit, answer).await {
-            Ok(Ok(result)) => result,
-            // The writer ended with the job in its hands.
-            Ok(Err(_)) => Err(DbError::Unavailable {
-                retry_after: LOST_RETRY,
-            }
-            .into()),
-            Err(_) => Err(self.overdue().into()),
-        }
+        let (setback, result) = match backend.writes.try_send(work(reply)) {
+            Ok(()) => match timeout(backend.write_limit, answer).await {
+                Ok(Ok(answer)) => (answer.setback, answer.result),
+                // The writer ended with the job in its hands.
+                Ok(Err(_)) => (Some(Setback::Away), Err(lost().into())),
+                Err(_) => (Some(Setback::Overdue), Err(self.overdue().into())),
+            },
+            Err(TrySendError::Closed(_)) => (Some(Setback::Away), Err(lost().into())),
+            // It never came to the database, and tells nothing of it.
+            Err(TrySendError::Full(_)) => return Err(busy().into()),
+        };
+        backend.tell(began, setback);
+        result
+    }
+}
+
+const fn busy() -> DbError {
+    DbError::Busy {
+        retry_after: BUSY_RETRY,
+    }
+}
+
+const fn lost() -> DbError {
+    DbError::Unavailable {
+        retry_after: LOST_RETRY,
     }
 }
 

@@ -8,9 +8,11 @@
 //! - [`ids`]: [`Id`], the time-ordered identifier of everything that is stored.
 //! - [`clock`]: [`Micros`], the one unit of time in storage and on the wire, and the one place that reads the clock.
 //! - [`secret`]: [`Secret`], text that never shows in a log.
+//! - [`sealed`]: [`Sealer`], secrets that are stored so that the database alone tells nothing.
 //! - [`paging`]: [`PageRequest`] and [`Page`], lists with an opaque cursor.
 //! - [`db`]: [`Db`], the handle every `store.rs` is written against, over SQLite and PostgreSQL alike.
 //! - [`audit`]: what somebody did, appended in the transaction of the change it tells of.
+//! - [`mail`]: a mail to be sent, written in the transaction of what it belongs to.
 //! - [`config`]: how a domain declares its section of the configuration file.
 
 #![forbid(unsafe_code)]
@@ -20,11 +22,14 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod ids;
+pub mod mail;
 pub mod paging;
+pub mod sealed;
 pub mod secret;
 
 pub use clock::Micros;
 pub use db::{Db, DbError};
 pub use ids::Id;
 pub use paging::{Page, PageRequest};
+pub use sealed::Sealer;
 pub use secret::Secret;

@@ -7,6 +7,8 @@ use ground::config::Bytes;
 
 use crate::environment::{check_inherited, check_setting};
 
+/// The words for roles, as accounts spell them.
+const ROLES: [&str; 4] = ["owner", "admin", "member", "viewer"];
 const HOUR: Duration = Duration::from_hours(1);
 const YEAR: Duration = Duration::from_hours(365 * 24);
 
@@ -15,6 +17,8 @@ ground::section! {
     pub struct Config in "ptys" {
         /// How many shells may run at once.
         max_terminals: u32 = 64, range 1..=10_000, reload daemon;
+        /// Who may open and use terminals, which run programs as the daemon's own user: roles out of owner, admin, member and viewer. The local operator always may.
+        roles: Vec<String> = default_roles(), check check_roles, reload daemon;
         /// How many viewers one terminal may have at once.
         max_viewers: u32 = 16, range 1..=1_000, reload daemon;
         /// How much output is kept of each terminal, for viewers who come later. It is taken as output comes.
@@ -47,6 +51,26 @@ impl Config {
             .iter()
             .filter_map(|setting| check_setting(setting).ok())
             .collect()
+    }
+}
+
+/// The roles that are trusted with the machine itself.
+fn default_roles() -> Vec<String> {
+    ["owner", "admin"].map(str::to_owned).to_vec()
+}
+
+#[expect(
+    clippy::ptr_arg,
+    reason = "the declaration checks the field's own type"
+)]
+fn check_roles(roles: &Vec<String>) -> Result<(), String> {
+    let is_role = |role: &String| ROLES.contains(&role.as_str());
+    match roles.iter().find(|role| !is_role(role)) {
+        Some(role) => Err(format!(
+            "{role:?} is no role; there are {}",
+            ROLES.join(", ")
+        )),
+        None => Ok(()),
     }
 }
 
@@ -95,5 +119,7 @@ mod tests {
         assert!(check_names(&vec!["NOTIFY_SOCKET".to_owned()]).is_err());
         assert!(check_directory(&Some("srv".to_owned())).is_err());
         assert!(check_directory(&None).is_ok());
+        assert_eq!(check_roles(&config.roles), Ok(()));
+        assert!(check_roles(&vec!["root".to_owned()]).is_err());
     }
 }

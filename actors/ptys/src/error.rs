@@ -15,6 +15,9 @@ pub enum PtysError {
     /// There is no such terminal.
     #[error("terminal {0} does not exist")]
     NotFound(Id),
+    /// The one who asks has a role that runs no programs here.
+    #[error("the role may not use terminals")]
+    RoleNotAllowed,
     /// As many shells run as may run.
     #[error("{limit} terminals run already")]
     TooMany {
@@ -60,6 +63,7 @@ impl Fault for PtysError {
         match self {
             Self::Invalid(_) => FaultKind::Invalid,
             Self::NotFound(_) => FaultKind::NotFound,
+            Self::RoleNotAllowed => FaultKind::Forbidden,
             Self::TooMany { .. } | Self::TooManyViewers { .. } => FaultKind::Limited,
             Self::Exited(_) | Self::Lost(_) => FaultKind::Conflict,
             Self::NotMade(_) => FaultKind::Unavailable,
@@ -74,6 +78,7 @@ impl Fault for PtysError {
         match self {
             Self::Invalid(_) => "ptys.invalid",
             Self::NotFound(_) => "ptys.not_found",
+            Self::RoleNotAllowed => "ptys.role_not_allowed",
             Self::TooMany { .. } => "ptys.too_many",
             Self::TooManyViewers { .. } => "ptys.too_many_viewers",
             Self::Exited(_) => "ptys.exited",
@@ -90,6 +95,9 @@ impl Fault for PtysError {
         match self {
             Self::Invalid(_) => "the request has errors; see each of them".to_owned(),
             Self::NotFound(_) => "there is no such terminal; list the terminals to see which there are".to_owned(),
+            Self::RoleNotAllowed => {
+                "a terminal runs programs as the daemon's own user, which your role does not allow; `ptys.roles` says which roles do".to_owned()
+            }
             Self::TooMany { limit } => {
                 format!("{limit} terminals run already; close one, or raise ptys.max_terminals")
             }

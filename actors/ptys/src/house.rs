@@ -67,13 +67,14 @@ impl House {
         self.ports.directory.records()
     }
 
-    /// Starts a shell in `place` and gives it an actor.
+    /// Starts a shell of this owner in `place` and gives it an actor.
     pub(crate) async fn open(
         self: &Arc<Self>,
         new: NewTerminal,
+        owner: Option<Id>,
         place: Place,
     ) -> Result<TerminalInfo, PtysError> {
-        let terminal = timeout(START_LIMIT, self.start(new, place))
+        let terminal = timeout(START_LIMIT, self.start(new, owner, place))
             .await
             .map_err(|_| PtysError::SlowStart(START_LIMIT))??;
         self.directory().insert(Arc::clone(&terminal));
@@ -86,7 +87,12 @@ impl House {
         Ok(terminal.info())
     }
 
-    async fn start(&self, new: NewTerminal, place: Place) -> Result<Arc<Terminal>, PtysError> {
+    async fn start(
+        &self,
+        new: NewTerminal,
+        owner: Option<Id>,
+        place: Place,
+    ) -> Result<Arc<Terminal>, PtysError> {
         let starting = Arc::clone(&self.starts);
         // It is never closed.
         let permit = starting.acquire_owned().await.ok();
@@ -104,7 +110,8 @@ impl House {
             .await
             .map_err(|error| PtysError::NotMade(error.into()))??;
         let records = Arc::clone(self.ports.directory.records());
-        Terminal::new(launch, started, place, &self.config, records).map_err(PtysError::NotMade)
+        let terminal = Terminal::new(launch, owner, started, place, &self.config, records);
+        terminal.map_err(PtysError::NotMade)
     }
 
     /// Gives a terminal its actor, if it has none.

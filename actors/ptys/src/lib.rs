@@ -12,7 +12,7 @@
 //! - The actors: `manager.rs` (admission and routing), `terminal_actor.rs` (one a terminal), `keeper.rs` (time limits, repair, the end),
 //!   `records.rs` (rows, whenever there is a store); what they share is `house.rs`, what they are asked `messages.rs`.
 //! - What survives them: `directory.rs`, `terminal.rs` and its task `pump.rs`.
-//! - Pure: `scrollback.rs` (the ring), `view.rs` (what each viewer gets next), `pace.rs` (how long reading may wait), `frames.rs` (the
+//! - Pure: `scrollback.rs` (the ring), `view.rs` (what each viewer gets next), `viewer.rs` (who sees and may do what), `pace.rs` (how long reading may wait), `frames.rs` (the
 //!   wire), `environment.rs` (what a shell is given).
 //! - The system: `launch.rs` (checks before a start), `process.rs` (PTY, fork and exec), `master.rs` (reading and writing without
 //!   threads), `session.rs` (ending everything). `store.rs` has the SQL.
@@ -46,16 +46,18 @@ mod terminal_actor;
 mod tests;
 mod types;
 mod view;
+mod viewer;
 
 pub use attachment::{Attachment, ViewerInput};
 pub use config::Config;
 pub use environment::DaemonEnvironment;
 pub use error::PtysError;
 pub use frames::{ClosedReason, ExitEvent, Notice, SUBPROTOCOL};
-pub use handle::PtysHandle;
+pub use handle::{PtysHandle, Terminals};
 pub use manifest::Ptys;
 pub use ports::Ports;
 pub use types::{
     MAX_NAME, MAX_SIDE, NewTerminal, Size, TerminalChange, TerminalInfo, TerminalState,
 };
 pub use view::{Frame, FrameKind};
+pub use viewer::Viewer;

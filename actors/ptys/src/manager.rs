@@ -15,6 +15,7 @@ use crate::house::House;
 use crate::messages::{Answer, ManagerMsg, TerminalMsg};
 use crate::terminal::Terminal;
 use crate::types::{NewTerminal, TerminalChange, TerminalInfo};
+use crate::viewer::Viewer;
 
 /// Everybody's first address in this domain.
 #[derive(Debug)]
@@ -24,49 +25,69 @@ pub(crate) struct ManagerActor {
 
 impl ManagerActor {
     /// Runs beside the handler and goes on when the caller leaves: a shell that was started is either listed or killed.
-    fn open(&self, new: NewTerminal, reply: Answer<TerminalInfo>, cx: &Context<ManagerMsg>) {
+    fn open(
+        &self,
+        new: NewTerminal,
+        viewer: &Viewer,
+        reply: Answer<TerminalInfo>,
+        cx: &Context<ManagerMsg>,
+    ) {
+        if let Err(error) = self.may_run(viewer) {
+            return reply.send(Err(error));
+        }
         let limit = self.house.config.max_terminals;
         let Some(place) = self.house.directory().take_place(limit) else {
             return reply.send(Err(PtysError::TooMany { limit }));
         };
-        let house = Arc::clone(&self.house);
-        cx.offload(async move { reply.send(house.open(new, place).await) });
+        let (house, owner) = (Arc::clone(&self.house), viewer.owner());
+        cx.offload(async move { reply.send(house.open(new, owner, place).await) });
     }
 
-    fn list(&self, page: PageRequest) -> Page<TerminalInfo> {
+    /// Whether the one who asks may run programs.
+    fn may_run(&self, viewer: &Viewer) -> Result<(), PtysError> {
+        let may = viewer.may_run(&self.house.config.roles);
+        may.then_some(()).ok_or(PtysError::RoleNotAllowed)
+    }
+
+    fn list(&self, page: PageRequest, viewer: &Viewer) -> Page<TerminalInfo> {
         let rows = usize::try_from(page.rows()).unwrap_or(usize::MAX);
         let mut infos = self.house.directory().infos();
-        infos.retain(|info| page.after().is_none_or(|after| info.id > after));
+        infos.retain(|info| {
+            viewer.sees(info.owner) && page.after().is_none_or(|after| info.id > after)
+        });
         infos.truncate(rows);
         page.page(infos, |info| info.id)
     }
 
-    fn info(&self, id: Id) -> Result<TerminalInfo, PtysError> {
-        self.house
-            .directory()
-            .info(id)
-            .ok_or(PtysError::NotFound(id))
+    fn info(&self, id: Id, viewer: &Viewer) -> Result<TerminalInfo, PtysError> {
+        let info = self.house.directory().info(id);
+        let seen = info.filter(|info| viewer.sees(info.owner));
+        seen.ok_or(PtysError::NotFound(id))
     }
 
     /// The terminal, or why there is none.
-    fn terminal(&self, id: Id) -> Result<Arc<Terminal>, PtysError> {
+    fn terminal(&self, id: Id, viewer: &Viewer) -> Result<Arc<Terminal>, PtysError> {
         let directory = self.house.directory();
-        directory
-            .terminal(id)
-            .ok_or_else(|| match directory.departed(id) {
-                Some(_) => PtysError::Lost(id),
-                None => PtysError::NotFound(id),
-            })
+        if let Some(terminal) = directory.terminal(id) {
+            let is_theirs = viewer.sees(terminal.owner);
+            return is_theirs.then_some(terminal).ok_or(PtysError::NotFound(id));
+        }
+        let departed = directory.departed(id);
+        Err(match departed.filter(|record| viewer.sees(record.owner)) {
+            Some(_) => PtysError::Lost(id),
+            None => PtysError::NotFound(id),
+        })
     }
 
     fn update(
         &self,
         id: Id,
+        viewer: &Viewer,
         change: TerminalChange,
         reply: Answer<TerminalInfo>,
         cx: &Context<ManagerMsg>,
     ) {
-        let terminal = match self.terminal(id) {
+        let terminal = match self.terminal(id, viewer) {
             Ok(terminal) => terminal,
             Err(error) => return reply.send(Err(error)),
         };
@@ -80,8 +101,8 @@ impl ManagerActor {
         });
     }
 
-    fn delete(&self, id: Id, reply: Answer<()>, cx: &Context<ManagerMsg>) {
-        let terminal = match self.terminal(id) {
+    fn delete(&self, id: Id, viewer: &Viewer, reply: Answer<()>, cx: &Context<ManagerMsg>) {
+        let terminal = match self.terminal(id, viewer) {
             Ok(terminal) => terminal,
             Err(PtysError::Lost(_)) if self.house.directory().forget(id) => {
                 let house = Arc::clone(&self.house);
@@ -97,8 +118,10 @@ impl ManagerActor {
         cx.offload(async move { reply.send(delete(&house, &terminal).await) });
     }
 
-    fn attach(&self, id: Id, since: Option<u64>) -> Result<Attachment, PtysError> {
-        let terminal = self.terminal(id)?;
+    /// Whoever attaches can type, so it takes what opening one takes.
+    fn attach(&self, id: Id, viewer: &Viewer, since: Option<u64>) -> Result<Attachment, PtysError> {
+        let terminal = self.terminal(id, viewer)?;
+        self.may_run(viewer)?;
         let limit = terminal.max_viewers();
         terminal
             .attach(since)
@@ -130,12 +153,32 @@ impl Worker for ManagerActor {
 
     async fn handle(&mut self, msg: Self::Msg, cx: &Context<Self::Msg>) -> Result<(), WorkerError> {
         match msg {
-            ManagerMsg::Open { new, reply } => self.open(new, reply, cx),
-            ManagerMsg::List { page, reply } => Reply::send(reply, self.list(page)),
-            ManagerMsg::Get { id, reply } => reply.send(self.info(id)),
-            ManagerMsg::Update { id, change, reply } => self.update(id, change, reply, cx),
-            ManagerMsg::Delete { id, reply } => self.delete(id, reply, cx),
-            ManagerMsg::Attach { id, since, reply } => reply.send(self.attach(id, since)),
+            ManagerMsg::Open { new, viewer, reply } => self.open(new, &viewer, reply, cx),
+            ManagerMsg::List {
+                page,
+                viewer,
+                reply,
+            } => {
+                Reply::send(reply, self.list(page, &viewer));
+            }
+            ManagerMsg::Get { id, viewer, reply } => reply.send(self.info(id, &viewer)),
+            ManagerMsg::Update {
+                id,
+                viewer,
+                change,
+                reply,
+            } => {
+                self.update(id, &viewer, change, reply, cx);
+            }
+            ManagerMsg::Delete { id, viewer, reply } => self.delete(id, &viewer, reply, cx),
+            ManagerMsg::Attach {
+                id,
+                viewer,
+                since,
+                reply,
+            } => {
+                reply.send(self.attach(id, &viewer, since));
+            }
         }
         Ok(())
     }

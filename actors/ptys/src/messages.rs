@@ -6,6 +6,7 @@ use supervisor::Reply;
 use crate::attachment::Attachment;
 use crate::error::PtysError;
 use crate::types::{NewTerminal, TerminalChange, TerminalInfo};
+use crate::viewer::Viewer;
 
 /// An answer that can be an error.
 pub(crate) type Answer<T> = Reply<Result<T, PtysError>>;
@@ -17,6 +18,8 @@ pub enum ManagerMsg {
     Open {
         /// What to start.
         new: NewTerminal,
+        /// Who asks.
+        viewer: Viewer,
         /// The terminal.
         reply: Answer<TerminalInfo>,
     },
@@ -24,6 +27,8 @@ pub enum ManagerMsg {
     List {
         /// Which of them.
         page: PageRequest,
+        /// Who asks.
+        viewer: Viewer,
         /// The page.
         reply: Reply<Page<TerminalInfo>>,
     },
@@ -31,6 +36,8 @@ pub enum ManagerMsg {
     Get {
         /// Which.
         id: Id,
+        /// Who asks.
+        viewer: Viewer,
         /// What is told.
         reply: Answer<TerminalInfo>,
     },
@@ -38,6 +45,8 @@ pub enum ManagerMsg {
     Update {
         /// Which.
         id: Id,
+        /// Who asks.
+        viewer: Viewer,
         /// What changes.
         change: TerminalChange,
         /// The terminal after the change.
@@ -47,6 +56,8 @@ pub enum ManagerMsg {
     Delete {
         /// Which.
         id: Id,
+        /// Who asks.
+        viewer: Viewer,
         /// Sent when all its processes have ended.
         reply: Answer<()>,
     },
@@ -54,6 +65,8 @@ pub enum ManagerMsg {
     Attach {
         /// To which.
         id: Id,
+        /// Who asks.
+        viewer: Viewer,
         /// The first byte that the viewer lacks.
         since: Option<u64>,
         /// The viewer's place.

@@ -22,6 +22,7 @@ impl std::str::FromStr for TerminalState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Record {
     pub(crate) id: Id,
+    pub(crate) owner: Option<Id>,
     pub(crate) name: String,
     pub(crate) shell: String,
     pub(crate) cwd: String,
@@ -39,6 +40,7 @@ impl Record {
     pub(crate) fn new(info: TerminalInfo, ended_at: Option<Micros>) -> Self {
         Self {
             id: info.id,
+            owner: info.owner,
             name: info.name,
             shell: info.shell,
             cwd: info.cwd,
@@ -56,6 +58,7 @@ impl Record {
     pub(crate) fn info(&self) -> TerminalInfo {
         TerminalInfo {
             id: self.id,
+            owner: self.owner,
             name: self.name.clone(),
             shell: self.shell.clone(),
             cwd: self.cwd.clone(),
@@ -75,6 +78,7 @@ impl FromRow for Record {
     fn from_row(row: &Row) -> Result<Self, DbError> {
         Ok(Self {
             id: row.get("id")?,
+            owner: row.get("owner")?,
             name: row.get("name")?,
             shell: row.get("shell")?,
             cwd: row.get("cwd")?,
@@ -114,8 +118,8 @@ pub(crate) async fn apply(db: &Db, changes: Vec<Change>) -> Result<(), DbError> 
 
 async fn save(tx: &mut Conn, record: &Record) -> Result<(), DbError> {
     tx.execute(
-        "INSERT INTO terminals (id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        "INSERT INTO terminals (id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at, owner)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, cols = excluded.cols, rows = excluded.rows,
              state = excluded.state, exit_code = excluded.exit_code, ended_at = excluded.ended_at",
         args![
@@ -129,7 +133,8 @@ async fn save(tx: &mut Conn, record: &Record) -> Result<(), DbError> {
             record.pid,
             record.exit_code,
             record.created_at,
-            record.ended_at
+            record.ended_at,
+            record.owner
         ],
     )
     .await?;
@@ -162,7 +167,7 @@ pub(crate) async fn adopt(
         )
         .await?;
         tx.fetch_all(
-            "SELECT id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at
+            "SELECT id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at, owner
              FROM terminals ORDER BY id DESC LIMIT $1",
             args![most],
         )

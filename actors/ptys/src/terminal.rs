@@ -58,6 +58,8 @@ struct Running {
 #[derive(Debug)]
 pub(crate) struct Terminal {
     pub(crate) id: Id,
+    /// Whose it is; none: the local operator's.
+    pub(crate) owner: Option<Id>,
     shell: String,
     cwd: String,
     pid: Pid,
@@ -113,6 +115,7 @@ impl Terminal {
     /// The reactor takes no further descriptor; the shell is killed then.
     pub(crate) fn new(
         launch: Launch,
+        owner: Option<Id>,
         started: Started,
         place: Place,
         config: &Config,
@@ -131,6 +134,7 @@ impl Terminal {
         };
         let terminal = Arc::new(Self {
             id: Id::generate(),
+            owner,
             shell: launch.shell.to_string_lossy().into_owned(),
             cwd: launch.cwd.to_string_lossy().into_owned(),
             pid,
@@ -173,6 +177,7 @@ impl Terminal {
             .with(|settings| (settings.name.clone(), settings.size));
         self.view.with(|view| TerminalInfo {
             id: self.id,
+            owner: self.owner,
             name,
             shell: self.shell.clone(),
             cwd: self.cwd.clone(),

@@ -8,6 +8,7 @@ mod ending;
 mod faults;
 mod limits;
 mod output;
+mod owners;
 mod records;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use tempfile::TempDir;
 use crate::frames::Notice;
 use crate::{
     Attachment, Config, DaemonEnvironment, Frame, FrameKind, NewTerminal, Ports, Ptys, PtysError,
-    PtysHandle, TerminalInfo, TerminalState, ViewerInput,
+    TerminalInfo, TerminalState, Terminals, Viewer, ViewerInput,
 };
 
 /// How long anything may take before a test fails.
@@ -66,7 +67,7 @@ impl Domain for NoStore {
 /// The domain, running.
 struct Daemon {
     system: System,
-    handle: PtysHandle,
+    handle: Terminals,
     ports: Ports,
 }
 
@@ -89,7 +90,7 @@ impl Daemon {
     async fn start_with(config: Config, ports: Ports) -> Self {
         let mut builder = SystemBuilder::new();
         let address = Address::vacant("/ptys/manager", Ptys::MANIFEST.mailbox_limit);
-        let handle = Ptys::handle(address.clone());
+        let handle = Ptys::handle(address.clone()).of(Viewer::Operator);
         builder.disable::<NoStore>("not in this test");
         builder.add::<Ptys>(address, config, ports.clone());
         let system = builder.start().await.expect("a sound tree");

@@ -110,6 +110,8 @@ impl TerminalState {
 pub struct TerminalInfo {
     /// Its id.
     pub id: Id,
+    /// Whose it is; null: the local operator's.
+    pub owner: Option<Id>,
     /// What it is called.
     pub name: String,
     /// The program it runs, as an absolute path.

@@ -60,7 +60,7 @@ fn resident() -> usize {
         .expect("a number")
 }
 
-async fn open(handle: &ptys::PtysHandle, cwd: &str) -> ground::Id {
+async fn open(handle: &ptys::Terminals, cwd: &str) -> ground::Id {
     let new = NewTerminal {
         shell: Some("/bin/sh".to_owned()),
         cwd: Some(cwd.to_owned()),
@@ -86,7 +86,7 @@ async fn terminals_cost_no_thread_little_memory_and_leave_nothing() {
     let cwd = home.path().to_str().expect("a plain path");
     let mut builder = SystemBuilder::new();
     let address = Address::vacant("/ptys/manager", Ptys::MANIFEST.mailbox_limit);
-    let handle = Ptys::handle(address.clone());
+    let handle = Ptys::handle(address.clone()).of(ptys::Viewer::Operator);
     builder.disable::<NoStore>("not in this test");
     let ports = Ports::new(Db::vacant(), DaemonEnvironment::default());
     let config = Config {

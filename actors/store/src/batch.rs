@@ -76,13 +76,15 @@ impl Job {
         }
     }
 
-    pub(crate) fn fail(self, error: DbError) {
-        self.work.fail(error);
+    /// Answers it with an error that comes from the database.
+    fn fail(self, error: DbError) {
+        let setback = error.setback();
+        self.work.fail(error, setback);
     }
 
-    fn settle(self) {
-        match self.ruled {
-            Some(error) => self.work.fail(error),
+    fn settle(mut self) {
+        match self.ruled.take() {
+            Some(error) => self.fail(error),
             None => self.work.settle(),
         }
     }
@@ -159,12 +161,12 @@ fn conclude(mut jobs: Vec<Job>, stopped: Result<(), Stop>) -> Ending {
             Ending::Answered
         }
         Stop::Full => {
-            fail_all(
-                jobs,
-                &DbError::Unavailable {
-                    retry_after: LOST_RETRY,
-                },
-            );
+            let error = DbError::Unavailable {
+                retry_after: LOST_RETRY,
+            };
+            // Reads go on: that is no reason to let the database go.
+            let fail = |job: Job| job.work.fail(error.clone(), None);
+            jobs.into_iter().for_each(fail);
             Ending::Full
         }
         Stop::Lost => {

@@ -38,13 +38,14 @@ const PAUSES: Backoff = Backoff {
 };
 
 impl StoreConfig {
-    /// What the database is like as a dependency, where that differs from `base`. Its calls are looks at it, one every
-    /// `probe_interval`; statements have limits of their own.
+    /// What the database is like as a dependency, where that differs from `base`. Its calls are the statements of all
+    /// domains, which have limits of their own; it is looked at every `probe_interval` besides.
     pub fn dependency(&self, base: DependencyPolicy) -> DependencyPolicy {
         DependencyPolicy {
             // One look is at most three questions.
             timeout: base.timeout.max(self.probe_limit * 4),
-            min_calls: base.min_calls.min(3),
+            // While little happens a few statements are all there is to judge by.
+            min_calls: base.min_calls.min(5),
             open: PAUSES,
             half_open_calls: 1,
             // Nothing faster serves instead.

@@ -10,12 +10,14 @@
 //! - A database that is not ours, is newer, or has an edited migration is refused untouched, with what to do.
 //! - While the database is away everything answers at once that it is; it is tried again with backoff, and what is lost
 //!   is told in the status. A full disk stops writes only.
+//! - Every statement counts: where too many fail or hang, the database is let go and opened anew, even while it looks well.
 //!
 //! # Layout
 //! - What others see: [`handle`], [`types`], [`error`], [`config`], [`manifest`], [`location`], [`migrate`] (also for the command
 //!   line, without a daemon).
 //! - The actor: `manager` and its `messages`; `watch` is what it looks at the database with. When it looks, and when it tries
 //!   again, is up to the database's breaker, a node of its own in the tree.
+//! - `statement` is how a statement of any domain speaks for or against the database, to that breaker.
 //! - Opening: `opened` (all of it, in order), `connect` (one connection), `lock`, `place`.
 //! - Writing: `writer` (the thread and its queue), `batch` (one transaction).
 //! - `store`: every statement. [`testing`]: real databases for the tests of every domain.
@@ -35,6 +37,7 @@ mod messages;
 pub mod migrate;
 mod opened;
 mod place;
+mod statement;
 mod store;
 pub mod testing;
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::location::Location;
 use crate::lock::DatabaseLock;
 use crate::migrate::{self, EMBEDDED, Report};
 use crate::place::Place;
+use crate::statement::Statement;
 use crate::writer::Writer;
 
 /// How long to wait for a former owner of the file to end.
@@ -93,7 +94,7 @@ fn readers(location: &Location, config: &StoreConfig) -> Pool {
 
 impl Opened {
     /// Fills the handle; what stays with the manager is the writer and the file's place.
-    /// Drills reach the database through `database`.
+    /// Drills reach the database through `database`, which hears how each statement ends.
     pub(crate) fn install(
         self,
         db: &Db,
@@ -102,14 +103,17 @@ impl Opened {
         database: &Dependency,
     ) -> (Writer, Place) {
         self.writer.hindered_by(database.clone());
-        let database = database.clone();
+        let (drag, heard) = (database.clone(), database.clone());
         db.install(Backend {
             engine,
             readers: self.readers,
             writes: self.writer.queue.clone(),
             read_limit: config.read_limit,
             write_limit: config.write_limit,
-            drag: Box::new(move || database.drag()),
+            drag: Box::new(move || drag.drag()),
+            on_outcome: Box::new(move |took, setback| {
+                heard.heard(took, setback.map(Statement).as_ref());
+            }),
         });
         (self.writer, self.place)
     }

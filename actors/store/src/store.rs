@@ -33,7 +33,7 @@ pub(crate) const LET_GROW: &str = "PRAGMA max_page_count = 4294967294";
 
 /// Whether the database answers.
 pub(crate) async fn ping(db: &Db) -> Result<(), DbError> {
-    db.fetch_one::<(i64,)>("SELECT count(*) FROM store_probe", args![])
+    db.look::<(i64,)>("SELECT count(*) FROM store_probe", args![])
         .await
         .map(drop)
 }

@@ -341,7 +341,7 @@ impl Inside {
         };
         batch::fail_all(back, &unavailable);
         while let Some(work) = self.queued.recv().await {
-            work.fail(unavailable.clone());
+            work.fail(unavailable.clone(), unavailable.setback());
         }
         if desk.conn.fault().is_none() && desk.place.is_in_place() {
             desk.is_optimize_due = true;

@@ -121,6 +121,21 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         verb: TokenVerb,
     },
+    /// Show, prove and export the record of what people did
+    #[command(
+        after_help = "Every entry holds a hash over itself and all before it, so that a change of the record is found.\n\nExample:\n  \
+                            mainstay audit list --action token. --since 7d"
+    )]
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
+    /// Add, change, list and erase people
+    #[command(after_help = "Example:\n  mainstay user add ada@example.com --role owner")]
+    User {
+        #[command(subcommand)]
+        verb: UserVerb,
+    },
     /// Inject a real fault for a bounded time and see that it is told and healed
     #[command(
         after_help = "Drills answer only where the configuration says `drills.enabled = true`.\n\nExample:\n  mainstay drill \
@@ -333,6 +348,9 @@ pub(crate) enum TokenVerb {
         /// How long it is valid, like 12h or 30d; without it, until it is revoked
         #[arg(long, value_name = "DUR", value_parser = span::parse)]
         expires: Option<Duration>,
+        /// Whose it is, by address: it never has more rights than this user; without it, the local operator's
+        #[arg(long, value_name = "EMAIL")]
+        user: Option<String>,
     },
     /// List the tokens (never the tokens themselves)
     #[command(after_help = "Example:\n  mainstay token list")]
@@ -350,6 +368,156 @@ pub(crate) enum TokenVerb {
         #[arg(value_name = "ID")]
         id: String,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditVerb {
+    /// List what people did, newest first
+    #[command(
+        after_help = "How long entries are kept: `[audit]` in the configuration.\n\nExample:\n  mainstay audit list --outcome refused"
+    )]
+    List(AuditListArgs),
+    /// Check that nobody changed the record, and tell the first place where somebody did
+    #[command(
+        after_help = "Exits 1 when the record does not hold.\n\nExample:\n  mainstay audit verify"
+    )]
+    Verify {
+        /// Print the verdict as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print all of it, oldest first, one JSON document a line
+    #[command(after_help = "Example:\n  mainstay audit export > audit.ndjson")]
+    Export,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditListArgs {
+    /// Only what this user did
+    #[arg(long, value_name = "ID")]
+    pub(crate) user: Option<String>,
+    /// Only actions that begin like this
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+    /// Only what had this result
+    #[arg(long, value_name = "RESULT", value_parser = ["done", "refused", "failed"])]
+    pub(crate) outcome: Option<String>,
+    /// Only what was done to this: a token's id, a part like /ptys
+    #[arg(long, value_name = "OBJECT")]
+    pub(crate) object: Option<String>,
+    /// Only what came later: for so long (2h), or from a time on (2026-01-31T12:00:00Z)
+    #[arg(long, value_name = "WHEN", value_parser = Since::parse_time)]
+    pub(crate) since: Option<Since>,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) limit: u32,
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserVerb {
+    /// Add a user; without a password, print an invitation to set one
+    #[command(
+        after_help = "On a terminal the password is asked for twice. Without one the invitation (msi_...) is printed, alone, on \
+                      stdout:\nwhoever registers with it and the address within seven days sets the password.\n\nExample:\n  mainstay user add \
+                      ada@example.com --role admin --name Ada"
+    )]
+    Add {
+        /// The address to sign in with
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// What the user may do at most
+        #[arg(long, value_name = "ROLE", value_enum, default_value_t = RoleWord::Member)]
+        role: RoleWord,
+        /// What to call the user
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Read the password from the first line of stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// List the users
+    #[command(after_help = "Example:\n  mainstay user list")]
+    List {
+        /// Print the list as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Keep a user out; sessions, tokens and streams end at once
+    #[command(after_help = "Example:\n  mainstay user disable ada@example.com")]
+    Disable(UserArgs),
+    /// Let a user in again
+    #[command(after_help = "Example:\n  mainstay user enable ada@example.com")]
+    Enable(UserArgs),
+    /// Set a user's password; all sessions of the user end
+    #[command(after_help = "Example:\n  mainstay user passwd ada@example.com --password-stdin")]
+    Passwd {
+        /// The user's address
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// Read the password from the first line of stdin
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Give a user another role
+    #[command(after_help = "Example:\n  mainstay user role ada@example.com admin")]
+    Role {
+        /// The user's address
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// What the user may do at most from now on
+        #[arg(value_name = "ROLE", value_enum)]
+        role: RoleWord,
+    },
+    /// Print all that is kept of a user, as JSON
+    #[command(after_help = "Example:\n  mainstay user export ada@example.com > ada.json")]
+    Export(UserArgs),
+    /// Erase a user with all that is theirs
+    #[command(
+        after_help = "Entries of the audit stay and name only the user's id.\n\nExample:\n  mainstay user erase ada@example.com --yes"
+    )]
+    Erase {
+        /// The user's address
+        #[arg(value_name = "EMAIL")]
+        email: String,
+        /// Yes, for good
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UserArgs {
+    /// The user's address
+    #[arg(value_name = "EMAIL")]
+    pub(crate) email: String,
+}
+
+/// What somebody may do at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RoleWord {
+    /// Everything
+    Owner,
+    /// Everything but what concerns owners
+    Admin,
+    /// Everything of one's own
+    Member,
+    /// To look
+    Viewer,
+}
+
+impl RoleWord {
+    /// The word for it, on the wire.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

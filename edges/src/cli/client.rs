@@ -117,6 +117,16 @@ impl Client {
             .map_err(|error| self.failure(error))
     }
 
+    /// Changes what is at `target`, whichever version it is.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub(crate) async fn patch(&self, target: &str, body: &Value) -> Result<Value, Failure> {
+        self.ask(Method::PATCH, target, Some(body))
+            .await
+            .map_err(|error| self.failure(error))
+    }
+
     /// Deletes what is at `target`.
     ///
     /// # Errors
@@ -217,6 +227,41 @@ impl Client {
         }
     }
 
+    /// Hands what is at `target` to `take`, piece by piece as it comes.
+    ///
+    /// # Errors
+    /// As [`Self::get`], those of `take`, and a failure when the answer breaks off.
+    pub(crate) async fn download(
+        &self,
+        target: &str,
+        accept: &str,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let open = self.send(Method::GET, target, None, accept, None);
+        let opened = timeout(self.answer_limit, open).await;
+        let silent = |limit| self.failure(NoAnswer::Trouble(Trouble::Silent(limit)));
+        let (mut response, _connection) = opened
+            .map_err(|_late| silent(self.answer_limit))?
+            .map_err(|error| self.failure(error))?;
+        let (status, retry_after_s) = (response.status(), retry_after(&response));
+        if !status.is_success() {
+            let body = whole_body(response).await;
+            let refused =
+                body.map_or_else(|error| error, |body| refusal(status, &body, retry_after_s));
+            return Err(self.failure(refused));
+        }
+        while let Some(frame) = timeout(STREAM_SILENCE, response.body_mut().frame())
+            .await
+            .map_err(|_late| silent(STREAM_SILENCE))?
+        {
+            let frame = frame.map_err(|error| self.failure(broken(&error)))?;
+            if let Ok(bytes) = frame.into_data() {
+                take(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The failure to print.
     pub(crate) fn failure(&self, error: NoAnswer) -> Failure {
         match error {
@@ -250,7 +295,7 @@ impl Client {
             let _told_elsewhere = connection.await;
         });
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(target)
             .header(header::HOST, "localhost")
             .header(header::ACCEPT, accept)
@@ -260,6 +305,10 @@ impl Client {
             );
         if let Some(id) = last_event_id {
             request = request.header("last-event-id", id);
+        }
+        if method == Method::PATCH {
+            // Who types a command means the thing, not a version of it.
+            request = request.header(header::IF_MATCH, "*");
         }
         if body.is_some() {
             request = request.header(header::CONTENT_TYPE, "application/json");

@@ -56,8 +56,21 @@ impl Since {
         })
     }
 
+    /// The same without ids, where there are none.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub(crate) fn parse_time(text: &str) -> Result<Self, String> {
+        match Self::parse(text)? {
+            Self::Id(_) => Err(format!(
+                "`{text}` is no point in time: expected a span like 2h, or a time like 2026-01-31T12:00:00Z"
+            )),
+            time => Ok(time),
+        }
+    }
+
     /// As the daemon is asked.
-    fn words(&self, now: Micros) -> String {
+    pub(crate) fn words(&self, now: Micros) -> String {
         match self {
             Self::Ago(span) => (now - *span).to_string(),
             Self::At(at) => at.to_string(),

@@ -8,11 +8,13 @@
 //! - `args`: the tree of verbs, which is also the help; `exit`, `failure`: how a verb ends.
 //! - `client`, `sse`, `unreachable`: the control socket and why it may not answer; `document`: what it says.
 //! - `screen`, `text`, `span`: what a terminal or a pipe can show; `render`: the looks, pure.
-//! - `status`, `events`, `waits`, `watch`, `top`, `action`, `token`, `drill`: verbs that ask the daemon.
+//! - `status`, `events`, `waits`, `watch`, `top`, `action`, `token`, `user` (with `typed` passwords), `audit`, `drill`: verbs that ask the
+//!   daemon.
 //! - `config_verbs`, `migrate`, `doctor`, [`version`], `completions`: verbs that work without it.
 
 mod action;
 mod args;
+mod audit;
 mod client;
 mod completions;
 mod config_verbs;
@@ -33,7 +35,9 @@ mod tests;
 mod text;
 mod token;
 mod top;
+mod typed;
 mod unreachable;
+mod user;
 pub mod version;
 mod waits;
 mod watch;
@@ -113,6 +117,8 @@ impl Session {
             Verb::Config { verb } => config_verbs::run(self, &verb),
             Verb::Migrate { verb } => migrate::run(self, &verb),
             Verb::Token { verb } => token::run(self, verb),
+            Verb::Audit { verb } => audit::run(self, &verb),
+            Verb::User { verb } => user::run(self, verb),
             Verb::Drill { verb } => drill::run(self, verb),
             Verb::Completions(args) => completions::run(args.shell),
             Verb::Version(args) => version::run(&args),

@@ -221,8 +221,16 @@ impl Screen {
 /// # Errors
 /// Whatever the system says; a closed pipe is [`io::ErrorKind::BrokenPipe`].
 pub(crate) fn print(text: &str) -> io::Result<()> {
+    print_bytes(text.as_bytes())
+}
+
+/// The same with text that comes in pieces, cut anywhere.
+///
+/// # Errors
+/// As [`print`].
+pub(crate) fn print_bytes(bytes: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(bytes)?;
     out.flush()
 }
 

@@ -119,6 +119,7 @@ fn flags_are_read() {
                     scopes,
                     expires: None,
                     name: None,
+                    user: None,
                 },
         } => {
             assert_eq!(scopes, ["read", "terminals", "operator"]);

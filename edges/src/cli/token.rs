@@ -17,7 +17,7 @@ use super::{
     failure::Failure,
     render::table,
     screen::{self, Style},
-    span,
+    span, user,
 };
 
 const TOKENS: &str = "/api/v1/tokens";
@@ -32,8 +32,12 @@ pub(crate) fn run(session: &Session, verb: TokenVerb) -> Result<Exit, Failure> {
             name,
             scopes,
             expires,
+            user,
         } => {
-            let request = request(name.as_deref(), &scopes, expires);
+            let mut request = request(name.as_deref(), &scopes, expires);
+            if let Some(email) = user {
+                request["owner"] = json!(user::id_of(&client, &email)?);
+            }
             let answer = block_on(client.post(TOKENS, Some(&request)))?;
             let created: Created = document::read(answer)?;
             screen::print(&format!("{}\n", created.token))?;

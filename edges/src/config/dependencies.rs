@@ -11,7 +11,10 @@ use supervisor::{Backoff, Dependency, DependencyPolicy};
 
 /// The dependencies that can be configured, by the part of their path behind the first slash, with dots. A new one is one
 /// entry here.
-const KNOWN: [&str; 1] = ["store.database"];
+const KNOWN: [&str; 2] = ["store.database", "mail.smtp"];
+/// Dependencies that have names of their own: the place of their groups, and what their names begin with here. The section of the
+/// groups must be read before this one.
+const NAMED: [(&str, &str); 1] = [("accounts.issuers", "accounts.issuer_")];
 
 /// The longest span that a key takes.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -83,13 +86,14 @@ pub struct DependenciesConfig {
     /// What holds for all.
     pub defaults: DependencyDefaults,
     /// What holds for one, by name.
-    pub overrides: BTreeMap<&'static str, DependencyOverride>,
+    pub overrides: BTreeMap<String, DependencyOverride>,
 }
 
 impl Group for DependenciesConfig {
     const DOC: &'static [&'static str] = &[
         " What is called outside of the program: how long calls may take, how often they are tried, and when they are",
         " refused at once because nobody answers. Some dependencies have defaults of their own for some keys.",
+        " What holds for one outside issuer alone stands in [dependencies.\"accounts.issuer_NAME\"].",
     ];
 
     fn keys() -> Vec<Key> {
@@ -111,9 +115,17 @@ impl Group for DependenciesConfig {
     }
 
     fn read(reading: &mut Reading<'_>) -> Self {
-        let overrides = KNOWN
+        let named = NAMED.into_iter().flat_map(|(place, prefix)| {
+            let groups = reading.groups_of(place).into_iter();
+            groups.map(move |name| format!("{prefix}{name}"))
+        });
+        let known: Vec<String> = KNOWN.map(str::to_owned).into_iter().chain(named).collect();
+        let overrides = known
             .into_iter()
-            .filter_map(|name| Some((name, reading.beside(name)?)))
+            .filter_map(|name| {
+                let group = reading.beside(&name)?;
+                Some((name, group))
+            })
             .collect();
         Self {
             overrides,

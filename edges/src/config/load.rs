@@ -14,6 +14,7 @@ use super::file::{self, FileFault, Source};
 use super::findings::{Finding, Invalid};
 use super::settings::Settings;
 use super::variables;
+use crate::http::Pair;
 
 /// The file of the whole machine, read where no other is.
 pub const SYSTEM_FILE: &str = "/etc/mainstay/mainstay.toml";
@@ -84,6 +85,8 @@ pub struct Loaded {
     pub effective: Vec<Effective>,
     /// The file that was read, if there is one.
     pub file: Option<PathBuf>,
+    /// What is allowed and hardly meant.
+    pub warnings: Vec<Finding>,
 }
 
 /// Reads and checks all layers.
@@ -113,10 +116,15 @@ pub(super) fn assemble(
     let (settings, effective, found) = Settings::read(reading);
     problems.extend(found);
     if problems.is_empty() {
+        problems.extend(unusable_pair(&settings, &effective));
+    }
+    if problems.is_empty() {
+        let warnings = warnings(&settings, &effective);
         Ok(Loaded {
             settings,
             effective,
             file: path,
+            warnings,
         })
     } else {
         Err(Invalid::new(
@@ -124,6 +132,40 @@ pub(super) fn assemble(
             problems.iter().map(Finding::of).collect(),
         ))
     }
+}
+
+/// The files of `[http.tls]` are read here already: a server that cannot use them would serve nobody.
+fn unusable_pair(settings: &Settings, effective: &[Effective]) -> Option<Problem> {
+    let (certificate, key) = settings.http.tls.files()?;
+    let fault = Pair::load(certificate, key).err()?;
+    let name = if fault.is_about_the_key() {
+        "http.tls.key_file"
+    } else {
+        "http.tls.cert_file"
+    };
+    let refusal = Refusal::coded("config.tls", fault.to_string());
+    Some(Problem {
+        origin: origin_of(name, effective),
+        key: name.to_owned(),
+        refusal,
+    })
+}
+
+fn warnings(settings: &Settings, effective: &[Effective]) -> Vec<Finding> {
+    let doubts = settings.http.doubts().into_iter();
+    let warning = |(key, message): (&str, String)| {
+        Finding::of(&Problem {
+            origin: origin_of(key, effective),
+            key: key.to_owned(),
+            refusal: Refusal::coded("config.doubt", message),
+        })
+    };
+    doubts.map(warning).collect()
+}
+
+fn origin_of(key: &str, effective: &[Effective]) -> Origin {
+    let found = effective.iter().find(|one| one.key() == key);
+    found.map_or(Origin::Default, |one| one.origin.clone())
 }
 
 /// The file, if there is one, and what it says.

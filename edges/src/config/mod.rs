@@ -8,7 +8,8 @@
 //! [`Sources`]; [`environment`] is the one place of the whole program that looks at the environment.
 //!
 //! # Layout
-//! [`Settings`] the one list of sections (`settings`) · `sections` those of the edges themselves, `dependencies` that of the outside · `load` the layers ·
+//! [`Settings`] the one list of sections (`settings`) · `http`, `sections` those of the edges themselves, `network` a value of theirs,
+//! `dependencies` that of the outside · `load` the layers ·
 //! `file` bounded reading, places · `document` TOML to values · `recover` what a broken file still says · `variables` the
 //! environment · `findings` faults for people and programs · `change` what a reload may apply · `template` the commented
 //! default file · `verbs` the command line's `config …`.
@@ -18,7 +19,9 @@ mod dependencies;
 mod document;
 mod file;
 mod findings;
+mod http;
 mod load;
+mod network;
 mod recover;
 mod sections;
 mod settings;
@@ -31,8 +34,10 @@ pub mod verbs;
 pub use change::{Change, ReloadPlan, plan};
 pub use dependencies::{DependenciesConfig, DependencyDefaults, DependencyOverride};
 pub use findings::{Finding, Invalid};
+pub use http::{HttpConfig, LimitsConfig, TlsConfig};
 pub use load::{Flag, Loaded, SYSTEM_FILE, Sources, load};
-pub use sections::{DrillsConfig, HttpConfig, LogConfig, LogFormat};
+pub use network::Network;
+pub use sections::{DrillsConfig, LogConfig, LogFormat, SecretsConfig};
 pub use settings::Settings;
 pub use template::{Environment, template};
 pub use variables::environment;

@@ -3,7 +3,8 @@
 use ground::config::{Effective, Group, Key, Problem, Reading, Section};
 
 use super::dependencies::DependenciesConfig;
-use super::sections::{DrillsConfig, HttpConfig, LogConfig};
+use super::http::{HttpConfig, LimitsConfig};
+use super::sections::{DrillsConfig, LogConfig, SecretsConfig};
 
 /// Lists the sections in the order of the default file; everything else follows from the list.
 macro_rules! settings {
@@ -48,14 +49,24 @@ pub(super) struct SectionKeys {
 settings! {
     /// The HTTP server.
     http: HttpConfig,
+    /// How many requests a client may send.
+    limits: LimitsConfig,
     /// The log.
     log: LogConfig,
     /// The database.
     store: store::StoreConfig,
+    /// The master key.
+    secrets: SecretsConfig,
     /// Access tokens.
     accounts: accounts::Config,
+    /// The audit.
+    audit: audit::Config,
+    /// Requests that are done once.
+    idempotency: idempotency::Config,
     /// The history.
     ledger: ledger::Config,
+    /// Outgoing mail.
+    mail: mail::MailConfig,
     /// Terminals.
     ptys: ptys::Config,
     /// What is called outside.

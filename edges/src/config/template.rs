@@ -60,6 +60,8 @@ fn write_key(text: &mut String, section: &str, key: &Key, environment: Environme
     if !key.members.is_empty() {
         let header = if key.name.contains('.') {
             format!("{section}.{}", quote(key.name))
+        } else if key.words == "section" {
+            dotted
         } else {
             format!("{dotted}.NAME")
         };

@@ -35,21 +35,39 @@ pub fn init(environment: Environment) -> Answer {
 pub fn check(sources: &Sources, json: bool) -> Answer {
     let result = load(sources);
     match (result, json) {
-        (Ok(loaded), false) => {
-            let file = loaded
-                .file
-                .map_or("built-in defaults, no file".to_owned(), |file| {
-                    file.display().to_string()
-                });
-            valid(format!("config OK ({file})\n"))
+        (Ok(loaded), false) => checked(&loaded),
+        (Ok(loaded), true) => {
+            let warnings = &loaded.warnings;
+            valid(findings_json(
+                true,
+                loaded.file.as_deref(),
+                &[],
+                warnings,
+                0,
+            ))
         }
-        (Ok(loaded), true) => valid(findings_json(true, loaded.file.as_deref(), &[], 0)),
         (Err(invalid), false) => Answer {
             stdout: String::new(),
             stderr: format!("{invalid}\n"),
             is_valid: false,
         },
         (Err(invalid), true) => refused_json(&invalid),
+    }
+}
+
+/// Sound, with what is hardly meant on stderr.
+fn checked(loaded: &Loaded) -> Answer {
+    let file = loaded.file.as_ref();
+    let file = file.map_or("built-in defaults, no file".to_owned(), |file| {
+        file.display().to_string()
+    });
+    let mut stderr = String::new();
+    for warning in &loaded.warnings {
+        append(&mut stderr, &format!("warning: {warning}"));
+    }
+    Answer {
+        stderr,
+        ..valid(format!("config OK ({file})\n"))
     }
 }
 
@@ -190,6 +208,7 @@ fn refused_json(invalid: &Invalid) -> Answer {
             false,
             invalid.file.as_deref(),
             &invalid.findings,
+            &[],
             invalid.more,
         ),
         stderr: String::new(),
@@ -197,9 +216,21 @@ fn refused_json(invalid: &Invalid) -> Answer {
     }
 }
 
-fn findings_json(is_valid: bool, file: Option<&Path>, findings: &[Finding], more: usize) -> String {
+fn findings_json(
+    is_valid: bool,
+    file: Option<&Path>,
+    findings: &[Finding],
+    warnings: &[Finding],
+    more: usize,
+) -> String {
     format!(
         "{:#}\n",
-        json!({ "valid": is_valid, "file": file.map(Path::to_string_lossy), "errors": findings, "more": more })
+        json!({
+            "valid": is_valid,
+            "file": file.map(Path::to_string_lossy),
+            "errors": findings,
+            "warnings": warnings,
+            "more": more,
+        })
     )
 }

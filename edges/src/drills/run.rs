@@ -1,5 +1,6 @@
 //! What callers see of drills: the list, an order, a run.
 
+use ground::audit::{By, Entry};
 use ground::{Id, Micros};
 use serde::{Deserialize, Serialize};
 use supervisor::Level;
@@ -56,6 +57,17 @@ pub struct Order {
     /// 60,000; 5,000 without it).
     #[schema(minimum = 100, maximum = 60_000)]
     pub for_ms: Option<u64>,
+}
+
+impl Order {
+    /// The order of this drill, as it goes on record.
+    pub(crate) fn entry(&self, by: &By, name: &str) -> Entry {
+        let entry = by.entry("drill.run").on(name);
+        match &self.target {
+            Some(target) => entry.with("target", target.as_str()),
+            None => entry,
+        }
+    }
 }
 
 /// A run of a drill.

@@ -59,14 +59,24 @@ codes! {
         "The request breaks HTTP's own rules, such as a path that is not UTF-8.");
     BAD_KEY = ("http.bad_idempotency_key", 400, "Bad Idempotency-Key",
         "The Idempotency-Key header is repeated, empty, too long or not visible ASCII.");
+    BAD_IF_MATCH = ("http.bad_if_match", 400, "Bad If-Match",
+        "The If-Match header is repeated or no `ETag` of this server; send the one of what you looked at, or `*`.");
     BAD_UPGRADE = ("http.bad_upgrade", 400, "Bad WebSocket handshake",
         "This route speaks WebSocket (RFC 6455, HTTP/1.1, version 13); connect with a WebSocket client.");
     UNKNOWN_SUB_PROTOCOL = ("http.unknown_sub_protocol", 400, "Unknown WebSocket sub-protocol",
         "The client offered no sub-protocol that this route speaks; the detail names it.");
     MISSING_TOKEN = ("http.missing_token", 401, "Not signed in",
         "Over TCP every route but /health* and /info needs `Authorization: Bearer mst_…`; make a token with `mainstay token create`.");
+    BAD_TICKET = ("http.bad_ticket", 401, "Bad ticket",
+        "The ticket was used before, is older than 30 seconds, or is for another path or origin; get another one with POST /api/v1/ws-ticket.");
+    COOKIE_NEEDS_ORIGIN = ("http.cookie_needs_origin", 403, "Origin missing",
+        "A request that changes something was sent with a cookie and does not say which page sent it; send `Origin`, or use `Authorization`.");
+    NOT_FRESH = ("accounts.not_fresh", 403, "Sign in again",
+        "This needs a recent sign-in; sign in again and repeat it.");
     FOREIGN_ORIGIN = ("http.foreign_origin", 403, "Foreign origin",
         "A browser page of another origin asked; add the origin to `http.allowed_origins` if it is yours.");
+    NOT_A_USER = ("http.not_a_user", 403, "No user",
+        "The route is about the account of the user who asks; the local operator and tokens without a user have none.");
     MISSING_SCOPE = ("http.missing_scope", 403, "Scope missing",
         "The token does not carry the scope that this route needs; the detail names it.");
     UNKNOWN_ROUTE = ("http.unknown_route", 404, "No such route",
@@ -80,19 +90,27 @@ codes! {
     NOT_ACCEPTABLE = ("http.not_acceptable", 406, "Not acceptable",
         "The Accept header excludes every form that this route can answer in; the detail names them.");
     BODY_TIMEOUT = ("http.body_timeout", 408, "Body too slow",
-        "The body did not arrive within the request's deadline.");
+        "The body stopped, or came too slowly to arrive within the request's deadline; send it again, faster.");
+    NO_SESSION = ("accounts.no_session", 409, "No session",
+        "The request was made with a token or over the local socket, so there is no session that it could mean.");
     BODY_TOO_LARGE = ("http.body_too_large", 413, "Body too large",
         "The body is larger than the limit; the detail names it.");
     UNSUPPORTED_MEDIA_TYPE = ("http.unsupported_media_type", 415, "Unsupported media type",
         "Send the body with `Content-Type: application/json`.");
+    ENCODED_BODY = ("http.encoded_body", 415, "Encoded body",
+        "Bodies are taken as they are: send it without compression and without `Content-Encoding`.");
     UNKNOWN_HOST = ("http.unknown_host", 421, "Misdirected request",
-        "The Host header names a host that this server is not; while it listens on loopback only localhost, IP addresses and the hosts of `http.allowed_origins` are served.");
+        "The Host header names a host that this server is not; while it listens on loopback only localhost, IP addresses and the hosts of `http.allowed_origins` are served, and where `http.public_hosts` is set only those and localhost.");
     INVALID = ("http.invalid", 422, "Invalid input",
         "The input was read and breaks rules; `errors` lists all of them, each with its JSON pointer.");
     KEY_REUSED = ("http.idempotency_key_reused", 422, "Idempotency-Key reused",
         "The Idempotency-Key was used with another body; a new request needs a new key.");
     UPGRADE_REQUIRED = ("http.upgrade_required", 426, "WebSocket needed",
         "This route speaks WebSocket only; connect with a WebSocket client.");
+    IF_MATCH_REQUIRED = ("http.if_match_required", 428, "If-Match needed",
+        "A change has to name the version that it is about; send the `ETag` of what you looked at as `If-Match`, or `*`.");
+    RATE_LIMITED = ("http.rate_limited", 429, "Too many requests",
+        "This address or account has used up its quota; the headers RateLimit-Policy and RateLimit tell it, and after `Retry-After` seconds the next request is served.");
     INTERNAL = ("http.internal", 500, "Internal error",
         "A fault of the server; the log has it under the request id.");
     OVERLOADED = ("http.overloaded", 503, "Overloaded",
@@ -206,6 +224,45 @@ pub const OPERATORS: &[DomainCode] = &[
     ),
 ];
 
+/// The codes of requests with an `Idempotency-Key`.
+pub const KEYS: &[DomainCode] = &[
+    (
+        "idempotency.answer_withheld",
+        409,
+        "The request with this key took effect; its answer showed a secret or was too large and was not stored. Look at what it made.",
+    ),
+    (
+        "idempotency.busy",
+        503,
+        "Too many requests with an Idempotency-Key are under way; nothing was done.",
+    ),
+    (
+        "idempotency.down",
+        503,
+        "Requests with an Idempotency-Key are not served at the moment; nothing was done.",
+    ),
+    (
+        "idempotency.internal",
+        500,
+        "A fault of the server; nothing was done, and the log has it under the request id.",
+    ),
+    (
+        "idempotency.not_claimed",
+        503,
+        "The database did not take the Idempotency-Key in time; nothing was done.",
+    ),
+    (
+        "idempotency.store_lost",
+        503,
+        "The database is away, so nobody could promise that the request is done only once; nothing was done.",
+    ),
+    (
+        "idempotency.unknown_outcome",
+        409,
+        "A request with this key was begun, and the daemon ended before its end was known. Look whether it took effect, then use a new key.",
+    ),
+];
+
 /// The codes of the supervisor and the domains. A test holds them against their sources.
 pub fn of_domains() -> impl Iterator<Item = &'static DomainCode> {
     super::CONCERNS.iter().flat_map(|concern| concern.codes)
@@ -229,6 +286,10 @@ pub const FINDINGS: &[(&str, &str)] = &[
     ("too_large", "the number is above its maximum"),
     ("too_long", "the text or list is longer than allowed"),
     (
+        "too_many",
+        "one of several fields was asked for, and more are there",
+    ),
+    (
         "too_many_findings",
         "there are more findings than are listed",
     ),
@@ -237,6 +298,10 @@ pub const FINDINGS: &[(&str, &str)] = &[
     (
         "unknown_field",
         "there is no field or parameter of this name",
+    ),
+    (
+        "wrong_code",
+        "the code is wrong, of another time, or was used before",
     ),
     (
         "wrong_type",
@@ -302,9 +367,29 @@ mod tests {
             .map(|domain| domain.file_name().to_string_lossy().into_owned())
             // Their errors reach operators through the tree, never a client.
             .filter(|domain| !["ground", "store"].contains(&domain.as_str()))
-            .map(|domain| format!("actors/{domain}/src/error.rs"))
+            .flat_map(|domain| errors_below(&format!("actors/{domain}/src")))
             .chain(others.map(str::to_owned))
             .collect()
+    }
+
+    /// The files of errors in a folder and in those one below it: a part of a domain has its own.
+    fn errors_below(folder: &str) -> Vec<String> {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let entries = |folder: &str| std::fs::read_dir(root.join(folder)).expect("a folder");
+        let name = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().into_owned();
+        let mut found = Vec::new();
+        for entry in entries(folder).flatten() {
+            let is_folder = entry.path().is_dir();
+            let path = format!("{folder}/{}", name(entry));
+            if is_folder {
+                let inside = entries(&path).flatten().map(name);
+                found.extend(inside.map(|file| format!("{path}/{file}")));
+            } else {
+                found.push(path);
+            }
+        }
+        found.retain(|path| path.ends_with("error.rs"));
+        found
     }
 
     fn is_code(text: &str) -> bool {

@@ -9,7 +9,9 @@ use utoipa::ToSchema;
 
 use super::input::{Json, PathId};
 use super::problem::Problem;
+use super::source::Asker;
 use super::state::AppState;
+use super::trail;
 use crate::drills::{Drill, Order, Run};
 
 /// All drills.
@@ -50,10 +52,13 @@ pub(crate) async fn list(State(edge): State<AppState>) -> Result<Answer<DrillLis
         (status = 503, description = "`supervisor.down`, `supervisor.stopping`")))]
 pub(crate) async fn run(
     State(edge): State<AppState>,
+    Asker(by): Asker,
     Path(name): Path<String>,
     Json(order): Json<Order>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<Begun>), Problem> {
-    let id = edge.handles.drills.run(&name, &order).await?;
+    let begun = edge.handles.drills.run(&name, &order).await;
+    trail::record(&edge, order.entry(&by, &name), &begun).await;
+    let id = begun?;
     let location = format!("/api/v1/drills/runs/{id}");
     Ok((
         StatusCode::ACCEPTED,

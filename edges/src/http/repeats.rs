@@ -5,9 +5,10 @@
 //! under the caller, the route and the key.
 //!
 //! Kept are answers of requests that took effect, and of those of which nobody knows (a deadline, a restart in the
-//! middle): asking again must not do it twice. A refusal did nothing, so it frees its key. Answers are kept in memory,
-//! for 24 hours, at most [`MOST`] of them; the oldest make room. They end with the daemon. That includes the answer that
-//! shows a new token: it is what the same caller asked for, and it is told to nobody else.
+//! middle): asking again must not do it twice. A refusal did nothing, so it frees its key. Here answers are kept in memory,
+//! for 24 hours, at most [`MOST`] of them; the oldest make room. That includes the answer that shows a new token: it is
+//! what the same caller asked for, and it is told to nobody else. Behind this memory stands the database (`lasting`), which
+//! outlives the daemon and keeps no secrets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use dashmap::mapref::entry::Entry;
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use sha2::{Digest, Sha256};
 use supervisor::task::{self, OwnedTask};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -35,7 +35,7 @@ const KEPT_FOR: Duration = Duration::from_hours(24);
 /// Bytes of an answer's body at most; what creates something answers with one small document.
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Tells that an answer is that of an earlier request.
-const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Whose request it is, for what, under which name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -48,11 +48,11 @@ pub(crate) struct RepeatKey {
 
 /// What came of a request, as often as it is asked for.
 #[derive(Debug, Clone)]
-struct Outcome {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    problem: Option<Problem>,
+pub(crate) struct Outcome {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) problem: Option<Problem>,
 }
 
 /// A request under a key: running, or done.
@@ -79,13 +79,12 @@ impl Repeats {
     pub(crate) async fn once<F>(
         &self,
         key: RepeatKey,
-        body: &[u8],
+        fingerprint: [u8; 32],
         request: F,
     ) -> Result<Response, Problem>
     where
         F: Future<Output = Response> + Send + 'static,
     {
-        let fingerprint: [u8; 32] = Sha256::digest(body).into();
         self.make_room()?;
         let (outcome, is_replay) = self.claim(key, fingerprint, request)?;
         answer(outcome, is_replay).await
@@ -197,7 +196,8 @@ async fn answer(
 }
 
 impl Outcome {
-    async fn of(response: Response) -> Self {
+    /// Of a response, whose body is read to its end.
+    pub(crate) async fn of(response: Response) -> Self {
         let (
             Parts {
                 status,
@@ -228,7 +228,7 @@ impl Outcome {
     }
 
     /// Whether the request did something, or may have.
-    fn took_effect(&self) -> bool {
+    pub(crate) fn took_effect(&self) -> bool {
         let died = self
             .problem
             .as_ref()
@@ -236,7 +236,8 @@ impl Outcome {
         self.status.is_success() || self.status == StatusCode::GATEWAY_TIMEOUT || died
     }
 
-    fn response(self) -> Response {
+    /// As a response.
+    pub(crate) fn response(self) -> Response {
         if let Some(problem) = self.problem {
             return problem.into_response();
         }
@@ -264,6 +265,9 @@ mod tests {
         }
     }
 
+    const BODY: [u8; 32] = [1; 32];
+    const OTHER: [u8; 32] = [2; 32];
+
     /// Counts how often it ran and answers with that number and this status.
     fn counting(
         count: &Arc<AtomicUsize>,
@@ -289,7 +293,7 @@ mod tests {
         for replay in [false, true, true] {
             let request = counting(&count, StatusCode::CREATED);
             let response = repeats
-                .once(key("a"), b"{}", request)
+                .once(key("a"), BODY, request)
                 .await
                 .expect("an answer");
             assert_eq!(response.status(), StatusCode::CREATED);
@@ -297,11 +301,11 @@ mod tests {
             assert_eq!(text(response).await, "0");
         }
         let other = repeats
-            .once(key("b"), b"{}", counting(&count, StatusCode::CREATED))
+            .once(key("b"), BODY, counting(&count, StatusCode::CREATED))
             .await;
         assert_eq!(text(other.expect("an answer")).await, "1");
         let reused = repeats
-            .once(key("a"), b"{ }", counting(&count, StatusCode::CREATED))
+            .once(key("a"), OTHER, counting(&count, StatusCode::CREATED))
             .await;
         assert_eq!(
             reused.expect_err("another body").code(),
@@ -319,7 +323,7 @@ mod tests {
             (StatusCode::GATEWAY_TIMEOUT, 3),
             (StatusCode::CREATED, 3),
         ] {
-            let response = repeats.once(key("a"), b"", counting(&count, status)).await;
+            let response = repeats.once(key("a"), BODY, counting(&count, status)).await;
             response.expect("an answer");
             assert_eq!(count.load(Ordering::Relaxed), ran, "{status}");
         }
@@ -339,12 +343,12 @@ mod tests {
             }
         };
         tokio::select! {
-            _answer = repeats.once(key("a"), b"", slow) => panic!("it was not let go"),
+            _answer = repeats.once(key("a"), BODY, slow) => panic!("it was not let go"),
             _begun = begun.acquire() => {}
         }
         go_on.add_permits(1);
         let again = repeats
-            .once(key("a"), b"", counting(&count, StatusCode::CREATED))
+            .once(key("a"), BODY, counting(&count, StatusCode::CREATED))
             .await;
         assert_eq!(text(again.expect("an answer")).await, "0");
     }
@@ -353,12 +357,12 @@ mod tests {
     async fn a_panic_is_an_answer_and_frees_the_key() {
         let repeats = Repeats::default();
         let refused = repeats
-            .once(key("a"), b"", async { panic!("on purpose") })
+            .once(key("a"), BODY, async { panic!("on purpose") })
             .await;
         assert_eq!(refused.expect_err("no answer").code(), codes::INTERNAL.code);
         let count = Arc::new(AtomicUsize::new(0));
         let fine = repeats
-            .once(key("a"), b"", counting(&count, StatusCode::CREATED))
+            .once(key("a"), BODY, counting(&count, StatusCode::CREATED))
             .await;
         assert_eq!(fine.expect("an answer").status(), StatusCode::CREATED);
     }
@@ -369,7 +373,7 @@ mod tests {
         for number in 0..MOST + 10 {
             let request = counting(&count, StatusCode::CREATED);
             repeats
-                .once(key(&number.to_string()), b"", request)
+                .once(key(&number.to_string()), BODY, request)
                 .await
                 .expect("an answer");
             // Distinct times, so that "the oldest" means something.
@@ -383,13 +387,13 @@ mod tests {
         let last = (MOST + 9).to_string();
         let ran = count.load(Ordering::Relaxed);
         repeats
-            .once(key(&last), b"", counting(&count, StatusCode::CREATED))
+            .once(key(&last), BODY, counting(&count, StatusCode::CREATED))
             .await
             .expect("an answer");
         assert_eq!(count.load(Ordering::Relaxed), ran);
         tokio::time::advance(KEPT_FOR).await;
         repeats
-            .once(key(&last), b"", counting(&count, StatusCode::CREATED))
+            .once(key(&last), BODY, counting(&count, StatusCode::CREATED))
             .await
             .expect("an answer");
         assert_eq!(count.load(Ordering::Relaxed), ran + 1);

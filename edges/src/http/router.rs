@@ -25,6 +25,13 @@ pub(super) const OPERATORS: Concern = Concern {
     codes: codes::OPERATORS,
 };
 
+/// Errors of requests with an `Idempotency-Key`, on whatever route.
+pub(super) const KEYS: Concern = Concern {
+    routes: OpenApiRouter::new,
+    table: &[],
+    codes: codes::KEYS,
+};
+
 fn collected() -> OpenApiRouter<AppState> {
     let base = OpenApiRouter::with_openapi(Base::openapi());
     CONCERNS

@@ -17,11 +17,17 @@ pub enum Needs {
     SignedIn,
     /// Any one of these scopes.
     OneOf(&'static [Scope]),
-    /// All of the owner's rights: a token without scopes, or the local operator.
+    /// No limit to scopes, whatever the role: for what people do with what is their own.
+    Unlimited,
+    /// All of the owner's rights: a token without scopes of an administrator, or the local operator.
     Everything,
 }
 
 /// One route.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "facts about a route that do not hang together"
+)]
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Its method; HEAD counts as GET.
@@ -32,8 +38,21 @@ pub struct Route {
     pub needs: Needs,
     /// Whether it is asked by probes: served under overload, and logged at debug level only.
     pub is_probe: bool,
+    /// Whether somebody signs in by it: strangers may try that less often than other things.
+    pub is_auth: bool,
     /// Whether it makes something new, so that a client may name its request and send it twice.
     pub creates: bool,
+    /// Whether its answer shows a secret, which must not be stored anywhere.
+    pub shows_secret: bool,
+}
+
+impl Route {
+    /// The same route, by which somebody signs in.
+    #[must_use]
+    pub const fn auth(mut self) -> Self {
+        self.is_auth = true;
+        self
+    }
 }
 
 /// To read what changes nothing.
@@ -50,7 +69,9 @@ pub(super) const fn route(method: Method, path: &'static str, needs: Needs) -> R
         path,
         needs,
         is_probe: false,
+        is_auth: false,
         creates: false,
+        shows_secret: false,
     }
 }
 
@@ -60,7 +81,9 @@ const fn probe(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: true,
+        is_auth: false,
         creates: false,
+        shows_secret: false,
     }
 }
 
@@ -71,7 +94,22 @@ pub(super) const fn creating(path: &'static str, needs: Needs) -> Route {
         path,
         needs,
         is_probe: false,
+        is_auth: false,
         creates: true,
+        shows_secret: false,
+    }
+}
+
+/// A POST that makes something new and shows a secret of it, this once.
+pub(super) const fn creating_secret(path: &'static str, needs: Needs) -> Route {
+    Route {
+        method: Method::POST,
+        path,
+        needs,
+        is_probe: false,
+        creates: true,
+        is_auth: false,
+        shows_secret: true,
     }
 }
 

@@ -10,11 +10,15 @@ use tokio::time::Instant;
 
 use crate::wire::Handles;
 
+use super::auth::cookies::Jar;
+use super::auth::tickets::Tickets;
 use super::caller::Gate;
+use super::client::Reached;
 use super::docs::Documents;
 use super::limits::Limits;
-use super::listen::{Drain, ListenGauges};
+use super::listen::{Drain, ListenGauges, Tls};
 use super::metrics::Meters;
+use super::rates::Rates;
 use super::repeats::Repeats;
 
 /// What this program is, as `/info` tells it.
@@ -46,6 +50,10 @@ pub struct Edge {
     pub limits: Limits,
     /// Shutting down.
     pub drain: Drain,
+    /// How many requests each client has sent.
+    pub rates: Arc<Rates>,
+    /// The certificate, when this server speaks TLS itself.
+    pub tls: Option<Tls>,
     /// What is counted of requests.
     pub meters: Meters,
     /// What is counted of connections.
@@ -62,6 +70,8 @@ pub struct Edge {
     pub documents: LazyLock<Documents>,
     /// Requests that were sent with a key.
     pub(crate) repeats: Repeats,
+    /// The tickets for WebSockets.
+    pub(crate) tickets: Tickets,
     /// Places for requests in flight.
     pub places: Semaphore,
     /// Places for WebSockets and event streams.
@@ -82,6 +92,8 @@ pub struct Parts {
     pub started: Instant,
     /// Whether the TCP listener can be reached from this machine only.
     pub is_loopback_only: bool,
+    /// The certificate, when the listener speaks TLS.
+    pub tls: Option<Tls>,
 }
 
 impl AppState {
@@ -100,12 +112,15 @@ impl AppState {
             about,
             started,
             is_loopback_only,
+            tls,
         } = parts;
         let up = started.elapsed();
         Self(Arc::new(Edge {
             handles,
             gate,
             drain,
+            rates: Arc::new(Rates::new(&limits.rates)),
+            tls,
             meters: Meters::new(),
             listening: Arc::default(),
             about,
@@ -114,10 +129,22 @@ impl AppState {
             is_loopback_only,
             documents: LazyLock::new(super::router::documents),
             repeats: Repeats::default(),
+            tickets: Tickets::default(),
             places: Semaphore::new(limits.max_in_flight),
             stream_places: Arc::new(Semaphore::new(limits.max_streams)),
             limits,
         }))
+    }
+}
+
+impl Edge {
+    /// The cookies of the way that a request came. Only on loopback may a browser's cookie travel over plain HTTP.
+    pub(crate) fn jar(&self, request: &http::request::Parts) -> Jar {
+        let reached = request.extensions.get::<Reached>();
+        let is_secure = reached.is_some_and(|reached| reached.is_secure);
+        Jar {
+            is_plain: self.is_loopback_only && !is_secure,
+        }
     }
 }
 

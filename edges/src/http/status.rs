@@ -9,12 +9,13 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::{Stream, stream};
 use http::{HeaderMap, HeaderName};
 use serde::Deserialize;
-use supervisor::{NodeStatus, StatusEvent, Subscription};
+use supervisor::{Detail, NodeStatus, StatusEvent, Subscription};
 use utoipa::IntoParams;
 
 use super::caller::Caller;
 use super::codes;
 use super::input::Query;
+use super::listen::Tls;
 use super::problem::Problem;
 use super::schema::{EventSchema, NodeSchema};
 use super::state::AppState;
@@ -37,7 +38,18 @@ pub(crate) async fn tree(
     State(edge): State<AppState>,
     Query(asked): Query<Depth>,
 ) -> Result<Json<NodeStatus>, Problem> {
-    found(edge.handles.system.status(None, asked.depth))
+    let root = edge.handles.system.status(None, asked.depth);
+    found(root.map(|root| with_certificate(root, &edge)))
+}
+
+/// Tells at the root why a newer certificate is not in force: the listener is no part of the tree.
+fn with_certificate(mut root: NodeStatus, edge: &AppState) -> NodeStatus {
+    if let Some(refused) = edge.tls.as_ref().and_then(Tls::refused) {
+        let text = format!("not renewed since {}: {}", refused.since, refused.reason);
+        root.detail
+            .insert("tls_certificate".to_owned(), Detail::Text(text));
+    }
+    root
 }
 
 /// One node and what is below it

@@ -15,7 +15,7 @@ use super::state::AppState;
 pub(crate) enum StreamEnd {
     /// The server is stopping.
     Stopping,
-    /// The caller's token was revoked or has expired.
+    /// The caller's token was revoked or has expired, or their session has ended.
     TokenEnded,
 }
 
@@ -43,10 +43,7 @@ impl StreamPlace {
                 Problem::new(&codes::OVERLOADED, detail)
                     .retry_after(std::time::Duration::from_secs(5))
             })?;
-        let token_ended: BoxFuture<'static, ()> = match caller {
-            Caller::Local { .. } => Box::pin(std::future::pending()),
-            Caller::Token(identity) => edge.gate.ended(identity),
-        };
+        let token_ended = edge.gate.ended(caller);
         Ok(Self {
             _place: place,
             _in_flight: edge.drain.begin(),

@@ -11,8 +11,10 @@ use utoipa::ToSchema;
 use super::caller::Caller;
 use super::codes;
 use super::problem::Problem;
+use super::source::Asker;
 use super::state::AppState;
 use super::status::absolute;
+use super::trail;
 
 /// What was accepted, and how to follow it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -39,14 +41,26 @@ pub(crate) struct Accepted {
 pub(crate) async fn act(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     Path(target): Path<String>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Json<Accepted>), Problem> {
     let (path, action, word) = parse(&target)?;
-    let event_id = edge.handles.system.act(&path, action)?;
+    let done = edge.handles.system.act(&path, action);
+    trail::record(&edge, by.entry(on_record(action)).on(&path), &done).await;
+    let event_id = done?;
     tracing::info!(%caller, path, action = word, event_id, "operator action");
     let accepted = Accepted::new(event_id, path, word);
     let location = [(LOCATION, accepted.status_url.clone())];
     Ok((StatusCode::ACCEPTED, location, Json(accepted)))
+}
+
+/// The action as it goes on record.
+fn on_record(action: Action) -> &'static str {
+    match action {
+        Action::Restart => "node.restart",
+        Action::Stop => "node.stop",
+        Action::Start => "node.start",
+    }
 }
 
 impl Accepted {

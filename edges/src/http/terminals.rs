@@ -12,6 +12,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::attach;
+use super::caller::Caller;
 use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
@@ -68,6 +69,11 @@ pub(super) const CONCERN: Concern = Concern {
             "The system has no terminal or process left to give; close some and try again.",
         ),
         (
+            "ptys.role_not_allowed",
+            403,
+            "A terminal runs programs as the daemon's own user, which the caller's role does not allow; `ptys.roles` says which do.",
+        ),
+        (
             "ptys.slow_start",
             504,
             "The shell could not be started in time; its file system may be slow or hang.",
@@ -98,10 +104,10 @@ fn routes() -> OpenApiRouter<AppState> {
 #[schema(as = NewTerminal)]
 pub struct NewTerminalBody {
     /// Where the shell starts: an absolute path of a directory.
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = "^/")]
     cwd: Option<String>,
     /// The program: an absolute path, or a name to look up in `PATH`.
-    #[schema(max_length = 4096)]
+    #[schema(max_length = 4096, pattern = "^(/|[^/]+$)")]
     shell: Option<String>,
     /// Further environment variables; they win over all others.
     #[serde(default)]
@@ -169,6 +175,9 @@ pub(crate) struct TerminalSchema {
     /// Its id.
     #[schema(format = "uuid")]
     id: String,
+    /// Whose it is; null means the local operator's.
+    #[schema(format = "uuid", required)]
+    owner: Option<String>,
     /// What it is called.
     name: String,
     /// The program it runs, as an absolute path.
@@ -208,13 +217,17 @@ pub(crate) struct TerminalPage {
 }
 
 /// List the terminals
+///
+/// The caller's own; the local operator sees all.
 #[utoipa::path(get, path = "/api/v1/terminals", tag = "terminals", params(PageQuery),
     responses((status = 200, body = TerminalPage)))]
 pub(crate) async fn list(
     State(edge): State<AppState>,
+    caller: Caller,
     Query(asked): Query<PageQuery>,
 ) -> Result<Answer<Page<TerminalInfo>>, Problem> {
-    Ok(Answer(edge.handles.ptys.list(asked.page()?).await?))
+    let terminals = edge.handles.ptys.of(caller.viewer());
+    Ok(Answer(terminals.list(asked.page()?).await?))
 }
 
 /// Open a terminal
@@ -222,15 +235,18 @@ pub(crate) async fn list(
 /// Starts a real shell on a real PTY. It lives until its program ends or it is deleted, whether anybody looks or not.
 #[utoipa::path(post, path = "/api/v1/terminals", tag = "terminals", request_body = NewTerminalBody,
     responses((status = 201, body = TerminalSchema, headers(("Location" = String, description = "The terminal"))),
+        (status = 403, description = "`ptys.role_not_allowed`"),
         (status = 422, description = "`ptys.invalid`"),
         (status = 429, description = "`ptys.too_many`"),
         (status = 503, description = "`ptys.not_made`"),
         (status = 504, description = "`ptys.slow_start`")))]
 pub(crate) async fn open(
     State(edge): State<AppState>,
+    caller: Caller,
     Json(body): Json<NewTerminalBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<TerminalInfo>), Problem> {
-    let terminal = edge.handles.ptys.open(body.into()).await?;
+    let terminals = edge.handles.ptys.of(caller.viewer());
+    let terminal = terminals.open(body.into()).await?;
     let location = format!("/api/v1/terminals/{}", terminal.id);
     Ok((
         StatusCode::CREATED,
@@ -245,9 +261,11 @@ pub(crate) async fn open(
     responses((status = 200, body = TerminalSchema), (status = 404, description = "`ptys.not_found`")))]
 pub(crate) async fn show(
     State(edge): State<AppState>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<Answer<TerminalInfo>, Problem> {
-    Ok(Answer(edge.handles.ptys.get(id).await?))
+    let terminals = edge.handles.ptys.of(caller.viewer());
+    Ok(Answer(terminals.get(id).await?))
 }
 
 /// Rename or resize a terminal
@@ -259,10 +277,12 @@ pub(crate) async fn show(
         (status = 422, description = "`ptys.invalid`")))]
 pub(crate) async fn change(
     State(edge): State<AppState>,
+    caller: Caller,
     PathId(id): PathId,
     Json(body): Json<TerminalChangeBody>,
 ) -> Result<Answer<TerminalInfo>, Problem> {
-    Ok(Answer(edge.handles.ptys.update(id, body.into()).await?))
+    let terminals = edge.handles.ptys.of(caller.viewer());
+    Ok(Answer(terminals.update(id, body.into()).await?))
 }
 
 /// End a terminal
@@ -275,9 +295,11 @@ pub(crate) async fn change(
         (status = 500, description = "`ptys.not_ended`")))]
 pub(crate) async fn end(
     State(edge): State<AppState>,
+    caller: Caller,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    edge.handles.ptys.delete(id).await?;
+    let terminals = edge.handles.ptys.of(caller.viewer());
+    terminals.delete(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

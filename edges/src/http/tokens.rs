@@ -15,7 +15,8 @@ use super::caller::Caller;
 use super::concern::Concern;
 use super::input::{Json, PageQuery, PathId, Query};
 use super::problem::Problem;
-use super::routes::{Needs, READ, creating, route};
+use super::routes::{Needs, READ, creating_secret, route};
+use super::source::Asker;
 use super::state::AppState;
 use http::Method;
 use utoipa_axum::router::OpenApiRouter;
@@ -26,8 +27,8 @@ pub(super) const CONCERN: Concern = Concern {
     routes,
     table: &[
         route(Method::GET, "/api/v1/tokens", READ),
-        creating("/api/v1/tokens", Needs::Everything),
-        route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Everything),
+        creating_secret("/api/v1/tokens", Needs::Unlimited),
+        route(Method::DELETE, "/api/v1/tokens/{id}", Needs::Unlimited),
     ],
     codes: &[
         (
@@ -126,6 +127,9 @@ pub struct NewTokenBody {
     /// After how many seconds it stops working, at most ten years; never when left out.
     #[schema(minimum = 1, maximum = 315_360_000)]
     expires_in_s: Option<u64>,
+    /// Whose it is to be: one's own id, as when it is left out. Only the local operator makes tokens for others.
+    #[schema(value_type = Option<String>, format = "uuid")]
+    owner: Option<Id>,
 }
 
 impl From<NewTokenBody> for NewToken {
@@ -147,6 +151,7 @@ impl From<NewTokenBody> for NewToken {
             name: body.name,
             scopes,
             expires_in: body.expires_in_s.map(Duration::from_secs),
+            owner: body.owner,
         }
     }
 }
@@ -184,10 +189,10 @@ pub(crate) struct TokenSchema {
     name: String,
     /// What it is limited to; empty means all of the owner's rights.
     scopes: Vec<String>,
-    /// Whose it is; null means the local operator's.
+    /// Whose it is, a user's id; null means the local operator's.
     #[schema(required)]
     owner: Option<String>,
-    /// What its bearer may do at most: `owner`, `admin`, `member` or `viewer`.
+    /// What its bearer may do at most, and never more than its owner may at present: `owner`, `admin`, `member` or `viewer`.
     role: String,
     /// When it was made.
     #[schema(format = DateTime)]
@@ -237,13 +242,15 @@ impl From<(TokenInfo, Secret)> for CreatedToken {
 
 /// List the tokens
 ///
-/// Never the tokens themselves.
+/// One's own; the local operator sees those of all. Never the tokens themselves.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "tokens", params(PageQuery), responses((status = 200, body = TokenPage)))]
 pub(crate) async fn list(
     State(edge): State<AppState>,
+    caller: Caller,
     Query(asked): Query<PageQuery>,
 ) -> Result<Answer<Page<TokenInfo>>, Problem> {
-    Ok(Answer(edge.handles.accounts.list(asked.page()?).await?))
+    let accounts = &edge.handles.accounts;
+    Ok(Answer(accounts.list(asked.page()?, caller.user()).await?))
 }
 
 /// Make a token
@@ -258,10 +265,11 @@ pub(crate) async fn list(
 pub(crate) async fn create(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     Json(body): Json<NewTokenBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<CreatedToken>), Problem> {
-    let made = edge.handles.accounts.create(body.into()).await?;
-    tracing::info!(%caller, token = %made.0.id, "token made");
+    let new = NewToken::from(body).asked_for_by(caller.user())?;
+    let made = edge.handles.accounts.create(new, by).await?;
     let location = format!("/api/v1/tokens/{}", made.0.id);
     Ok((
         StatusCode::CREATED,
@@ -279,9 +287,10 @@ pub(crate) async fn create(
 pub(crate) async fn revoke(
     State(edge): State<AppState>,
     caller: Caller,
+    Asker(by): Asker,
     PathId(id): PathId,
 ) -> Result<StatusCode, Problem> {
-    edge.handles.accounts.revoke(id).await?;
-    tracing::info!(%caller, token = %id, "token revoked");
+    let accounts = &edge.handles.accounts;
+    accounts.revoke(id, caller.user(), by).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -1,2 +1,3 @@
+DROP TABLE audit_anchor;
 DROP TABLE audit_chain;
 DROP TABLE audit_entries;

@@ -34,3 +34,15 @@ CREATE TABLE audit_chain (
 ) STRICT;
 
 INSERT INTO audit_chain (id, seq, hash) VALUES (1, 0, zeroblob(32));
+
+-- What was pruned: the number of the newest entry that is gone, and the hash of the chain up to it. The chain goes on from there.
+-- No row: nothing was pruned.
+CREATE TABLE audit_anchor (
+    id        INTEGER NOT NULL,
+    seq       INTEGER NOT NULL,
+    hash      BLOB    NOT NULL,
+    pruned_at INTEGER NOT NULL,
+    CONSTRAINT audit_anchor_pkey PRIMARY KEY (id),
+    CONSTRAINT audit_anchor_id_check CHECK (id = 1),
+    CONSTRAINT audit_anchor_hash_check CHECK (length(hash) = 32)
+) STRICT;

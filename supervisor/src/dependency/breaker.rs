@@ -179,6 +179,8 @@ pub(crate) struct Breaker {
     opened: u32,
     forced: Option<(Forced, Duration)>,
     window: Window,
+    /// Calls without a ticket that began earlier tell of a former state, or of what was forgotten.
+    heard_from: Duration,
 }
 
 impl Breaker {
@@ -192,6 +194,7 @@ impl Breaker {
             opened: 0,
             forced: None,
             window: Window::default(),
+            heard_from: Duration::ZERO,
         }
     }
 
@@ -278,17 +281,7 @@ impl Breaker {
         let is_slow = took >= self.policy.slow_call;
         let is_bad = outcome.is_fault || (is_slow && self.policy.slow_opens);
         match &mut self.mode {
-            Mode::Closed { .. } => {
-                let entry = Entry {
-                    at: now,
-                    is_fault: outcome.is_fault,
-                    is_slow,
-                };
-                self.window.push(entry, &self.policy);
-                if self.forced.is_none() && self.is_over() {
-                    self.open(outcome.wait, now, random);
-                }
-            }
+            Mode::Closed { .. } => self.count(outcome, is_slow, now, random),
             Mode::HalfOpen { .. } if is_bad => self.open(outcome.wait, now, random),
             Mode::HalfOpen {
                 in_flight,
@@ -302,6 +295,52 @@ impl Breaker {
             }
             // A ticket of this number was given only if it is held closed, and then it tells nothing.
             Mode::Open { .. } => {}
+        }
+    }
+
+    /// Takes the end of a call that was made without a ticket. It tells something only while the breaker is closed, and only if
+    /// it began in the present state; a trial is made with a ticket.
+    pub(crate) fn hear(&mut self, outcome: Outcome, took: Duration, now: Duration, random: u64) {
+        self.pass_time(now);
+        let is_of_now = now.saturating_sub(took) >= self.heard_from;
+        if is_of_now && matches!(self.mode, Mode::Closed { .. }) {
+            let is_slow = took >= self.policy.slow_call;
+            self.count(outcome, is_slow, now, random);
+        }
+    }
+
+    /// Takes so many calls without a ticket that were neither slow nor failed, all at once.
+    pub(crate) fn hear_well(&mut self, calls: u64, now: Duration, random: u64) {
+        self.pass_time(now);
+        if !matches!(self.mode, Mode::Closed { .. }) {
+            return;
+        }
+        let entry = Entry {
+            at: now,
+            is_fault: false,
+            is_slow: false,
+        };
+        for _ in 0..calls.min(u64::from(self.policy.window_calls)) {
+            self.window.push(entry, &self.policy);
+        }
+        // Those that failed may have been too few to mean anything until now.
+        self.judge(None, now, random);
+    }
+
+    fn count(&mut self, outcome: Outcome, is_slow: bool, now: Duration, random: u64) {
+        let entry = Entry {
+            at: now,
+            is_fault: outcome.is_fault,
+            is_slow,
+        };
+        self.window.push(entry, &self.policy);
+        self.judge(outcome.wait, now, random);
+    }
+
+    /// Opens when the window says so.
+    fn judge(&mut self, wait: Option<Duration>, now: Duration, random: u64) {
+        if self.forced.is_none() && self.is_over() {
+            self.open(wait, now, random);
         }
     }
 
@@ -331,8 +370,9 @@ impl Breaker {
     }
 
     /// Forgets the calls of the window, which tell nothing any more.
-    pub(crate) fn forget(&mut self) {
+    pub(crate) fn forget(&mut self, now: Duration) {
         self.window = Window::default();
+        self.heard_from = now;
     }
 
     /// Holds it until then, whatever the calls say.
@@ -375,7 +415,7 @@ impl Breaker {
     }
 
     fn close(&mut self, now: Duration) {
-        self.window = Window::default();
+        self.forget(now);
         self.enter(Mode::Closed { since: now });
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::address::with_deadline;
-use crate::dependency::breaker::{Outcome, Ticket};
+use crate::dependency::breaker::{BreakerState, Outcome, Ticket};
 use crate::dependency::fault::{Blame, CallError, CallFault};
 use crate::dependency::retry::{self, Next};
 use crate::dependency::{Dependency, SOONEST};
@@ -40,6 +40,23 @@ impl Drop for Attempt {
 impl Attempt {
     pub(super) fn succeeded(self) {
         self.end(None, None);
+    }
+
+    /// A probe found it well. Where it took no time and nobody is tried, that is not counted among the calls: a fault that hits
+    /// every call and no probe would drown in well probes.
+    pub(super) fn found_well(self) {
+        let took = self.began.elapsed();
+        let (dependency, is_quick) = (
+            self.dependency.clone(),
+            took < self.dependency.policy().slow_call,
+        );
+        if !is_quick || dependency.state() != BreakerState::Closed {
+            return self.succeeded();
+        }
+        drop(self);
+        dependency.act(|book, now| book.heard_at = now);
+        let now = dependency.inner.epoch.now();
+        dependency.inner.latency.record(took, now);
     }
 
     /// Counts the error as its blame says.

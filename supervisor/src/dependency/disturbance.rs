@@ -44,15 +44,20 @@ impl Dependency {
     pub fn inject(&self, disturbance: Disturbance, span: Duration) {
         let span = span.min(LONGEST);
         tracing::warn!(path = self.path(), %disturbance, ?span, "a drill disturbs the dependency");
-        self.act(|book, now| book.disturbance = Some((disturbance, now.saturating_add(span))));
+        self.act(|book, now| {
+            book.disturbance = Some((disturbance, now.saturating_add(span)));
+            // Under the lock, so that nobody who finds an older one over takes this back.
+            self.inner.is_disturbed.store(true, Ordering::Release);
+        });
         self.suspect();
     }
 
     /// Ends a disturbance, before its time or after it. Calls that ended meanwhile tell nothing of how it is now.
     pub fn calm(&self) {
-        self.act(|book, _| {
+        self.act(|book, now| {
             book.disturbance = None;
-            book.breaker.forget();
+            self.inner.is_disturbed.store(false, Ordering::Release);
+            book.breaker.forget(now);
         });
         self.suspect();
     }
@@ -77,8 +82,13 @@ impl Dependency {
     }
 
     fn disturbance(&self) -> Option<Disturbance> {
+        if !self.inner.is_disturbed.load(Ordering::Acquire) {
+            return None;
+        }
         self.act(|book, now| {
             book.disturbance = book.disturbance.filter(|(_, until)| now < *until);
+            let is_disturbed = book.disturbance.is_some();
+            (self.inner.is_disturbed).store(is_disturbed, Ordering::Release);
             book.disturbance.map(|(disturbance, _)| disturbance)
         })
     }

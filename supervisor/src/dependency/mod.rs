@@ -11,12 +11,13 @@
 //!
 //! # Layout
 //! `breaker` and `retry` decide, purely · `policy` the numbers · `fault` how errors are told apart · `call` the way of a call ·
-//! `node` the actor in the tree · `disturbance` drills · `system` what operators reach by path.
+//! `heard` the ends of calls that went another way · `node` the actor in the tree · `disturbance` drills · `system` what operators reach by path.
 
 mod breaker;
 mod call;
 mod disturbance;
 mod fault;
+mod heard;
 mod node;
 mod policy;
 mod retry;
@@ -29,7 +30,7 @@ pub use disturbance::Disturbance;
 pub use fault::{Blame, CallError, CallFault};
 pub use policy::DependencyPolicy;
 
-use std::sync::atomic::{AtomicBool, AtomicU32};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,6 +56,10 @@ struct Inner {
     in_flight: AtomicU32,
     /// Who makes the calls carries out their slowness too.
     carries_drag: AtomicBool,
+    /// A drill disturbs calls, or did so until a moment ago: without one nobody takes the lock to find that out.
+    is_disturbed: AtomicBool,
+    /// Calls that went past [`Dependency::call`] and were well, since somebody last held the book: see `heard`.
+    well: AtomicU64,
     latency: LatencyBook,
     /// Held for a few instructions, never across an await.
     book: Mutex<Book>,
@@ -120,6 +125,8 @@ impl Dependency {
                 epoch: Epoch::start(),
                 in_flight: AtomicU32::new(0),
                 carries_drag: AtomicBool::new(false),
+                is_disturbed: AtomicBool::new(false),
+                well: AtomicU64::new(0),
                 latency: LatencyBook::default(),
                 book: Mutex::new(Book {
                     breaker: Breaker::new(policy),
@@ -209,6 +216,7 @@ impl Dependency {
         let mut book = lock(&self.inner.book);
         let before = (book.breaker.number(), book.was_slow);
         book.breaker.pass_time(now);
+        self.fold(&mut book, now);
         let result = act(&mut book, now);
         book.was_slow = book.breaker.is_slow(now);
         let has_changed = before != (book.breaker.number(), book.was_slow);

@@ -172,7 +172,7 @@ impl Dependency {
             probing.await
         };
         match caught(with_deadline(limit, timeout_at(limit, running))).await {
-            Ok(Ok(Ok(()))) => attempt.succeeded(),
+            Ok(Ok(Ok(()))) => attempt.found_well(),
             Ok(Ok(Err(error))) if error.blame() == Blame::Dependency => {
                 attempt.condemned(error.code(), error.outside(), error.wait());
             }

@@ -1,5 +1,7 @@
 //! Dependencies as their callers and operators meet them, under a real supervisor and a paused clock.
 
+mod heard;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

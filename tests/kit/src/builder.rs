@@ -90,9 +90,10 @@ impl Builder {
         self.env("MAINSTAY_STORE__URL", url)
     }
 
-    /// Turns the fault drills on.
+    /// Turns the fault drills on, and the limits of rates off: what a drill does is watched by clients that ask without a pause.
     pub fn drills(self) -> Self {
         self.env("MAINSTAY_DRILLS__ENABLED", "true")
+            .env("MAINSTAY_LIMITS__ENABLED", "false")
     }
 
     /// Puts a file system of its own under the data directory, in memory, with these mount options such as `size=2m` or
@@ -127,7 +128,8 @@ impl Builder {
         })
         .await;
         let line = ready.unwrap_or_else(|| panic!("the daemon ended before it was ready"));
-        daemon.is_ready_on(parse_ready_line(&line));
+        let (scheme, address) = parse_ready_line(&line);
+        daemon.is_ready_on(scheme, address);
         daemon
     }
 
@@ -153,6 +155,14 @@ impl Builder {
             command
                 .arg("--config")
                 .arg(self.home.write("mainstay.toml", text));
+        }
+        let has_limits = self
+            .config
+            .as_deref()
+            .is_some_and(|text| text.contains("[limits"));
+        if !has_limits {
+            // A test signs in more often than people do, all from one address; those of the limits set their own.
+            command.env("MAINSTAY_LIMITS__ANONYMOUS_AUTH_PER_MINUTE", "100000");
         }
         command.args(&self.args).envs(self.env.iter().cloned());
         let mut child = command
@@ -183,13 +193,21 @@ impl Builder {
     }
 }
 
-fn parse_ready_line(line: &str) -> SocketAddr {
-    let parsed = line
-        .strip_prefix("mainstay ready on http://")
+/// The scheme of the URL and the address in it.
+fn parse_ready_line(line: &str) -> (&'static str, SocketAddr) {
+    let url = line
+        .strip_prefix("mainstay ready on ")
         .and_then(|rest| rest.split_once(" in "))
-        .and_then(|(address, rest)| Some((address, rest.strip_suffix(" ms")?)))
+        .and_then(|(url, rest)| Some((url, rest.strip_suffix(" ms")?)))
         .filter(|(_, duration)| duration.parse::<u64>().is_ok())
-        .and_then(|(address, _)| address.parse().ok());
+        .map(|(url, _)| url);
+    let parsed = url.and_then(|url| {
+        let mut schemes = ["http", "https"].into_iter();
+        schemes.find_map(|scheme| {
+            let address = url.strip_prefix(scheme)?.strip_prefix("://")?;
+            Some((scheme, address.parse().ok()?))
+        })
+    });
     parsed.unwrap_or_else(|| panic!("not a ready line: {line:?}"))
 }
 
@@ -199,8 +217,11 @@ mod tests {
 
     #[test]
     fn the_ready_line_tells_the_address() {
-        let address = parse_ready_line("mainstay ready on http://127.0.0.1:4110 in 12 ms");
-        assert_eq!(address, SocketAddr::from(([127, 0, 0, 1], 4110)));
+        for scheme in ["http", "https"] {
+            let line = format!("mainstay ready on {scheme}://127.0.0.1:4110 in 12 ms");
+            let address = SocketAddr::from(([127, 0, 0, 1], 4110));
+            assert_eq!(parse_ready_line(&line), (scheme, address));
+        }
     }
 
     #[test]

@@ -287,6 +287,11 @@ impl Reply {
     }
 }
 
+/// A client without a daemon behind it.
+pub(crate) fn plain() -> reqwest::Client {
+    build(None)
+}
+
 fn build(socket: Option<&Path>) -> reqwest::Client {
     static CRYPTO: Once = Once::new();
     // Plain HTTP only, but the client wants a provider all the same; a second one set up by a test is as good.

@@ -23,6 +23,7 @@ const TEARDOWN: Duration = Duration::from_secs(2);
 pub struct Daemon {
     child: Child,
     status: Option<ExitStatus>,
+    scheme: &'static str,
     address: SocketAddr,
     binary: PathBuf,
     home: Home,
@@ -50,6 +51,7 @@ impl Daemon {
         Self {
             child,
             status: None,
+            scheme: "http",
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             binary,
             home,
@@ -61,7 +63,8 @@ impl Daemon {
         }
     }
 
-    pub(crate) fn is_ready_on(&mut self, address: SocketAddr) {
+    pub(crate) fn is_ready_on(&mut self, scheme: &'static str, address: SocketAddr) {
+        self.scheme = scheme;
         self.address = address;
     }
 
@@ -81,10 +84,10 @@ impl Daemon {
         self.address
     }
 
-    /// `http://ADDR:PORT`.
+    /// `http://ADDR:PORT`, or `https://` where it speaks TLS itself.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.scheme, self.address)
     }
 
     /// Its directories.
@@ -208,7 +211,23 @@ impl Daemon {
         token: Option<&str>,
         origin: Option<&str>,
     ) -> Result<Terminal, Refused> {
-        Terminal::attach(self.address, terminal, since, token, origin).await
+        let token = token.map(|token| ("authorization", format!("Bearer {token}")));
+        let origin = origin.map(|origin| ("origin", origin.to_owned()));
+        let headers: Vec<_> = token.into_iter().chain(origin).collect();
+        Terminal::attach(self.address, terminal, since, &headers).await
+    }
+
+    /// Tries to attach to a terminal with these headers and no others but those of the handshake.
+    ///
+    /// # Errors
+    ///
+    /// What the daemon answered instead of switching to the WebSocket protocol.
+    pub async fn try_attach_with(
+        &self,
+        terminal: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<Terminal, Refused> {
+        Terminal::attach(self.address, terminal, None, headers).await
     }
 
     /// Runs the binary's command line against this daemon, which it finds by `$MAINSTAY_DATA_DIR`.

@@ -140,6 +140,53 @@ pub async fn sql_text(url: &str, query: &str) -> Option<String> {
     }
 }
 
+/// A transaction of another program, which keeps what it locks until this is dropped.
+#[must_use = "dropping it ends the transaction"]
+pub struct Held {
+    _link: Link,
+}
+
+/// Kept for its end alone.
+enum Link {
+    Sqlite { _open: sqlx::SqliteConnection },
+    Postgres { _open: sqlx::PgConnection },
+}
+
+/// Begins a transaction past the daemon and runs a script in it: `BEGIN` and whatever is to be locked. Nothing is committed.
+///
+/// # Panics
+///
+/// When the database cannot be reached or refuses it.
+pub async fn hold(url: &str, script: &str) -> Held {
+    let script = sqlx::raw_sql(AssertSqlSafe(script.to_owned()));
+    let link = if url.starts_with("sqlite:") {
+        let mut open = sqlx::SqliteConnection::connect(url)
+            .await
+            .expect("the file opens");
+        script
+            .execute(&mut open)
+            .await
+            .expect("the database takes the script");
+        Link::Sqlite { _open: open }
+    } else {
+        let mut open = sqlx::PgConnection::connect(url)
+            .await
+            .expect("the server answers");
+        script
+            .execute(&mut open)
+            .await
+            .expect("the database takes the script");
+        Link::Postgres { _open: open }
+    };
+    Held { _link: link }
+}
+
+impl std::fmt::Debug for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Held").finish_non_exhaustive()
+    }
+}
+
 /// Runs each named `async fn(SharedDatabase)` once on each database, as tests in the modules `sqlite` and `postgres`.
 #[macro_export]
 macro_rules! on_both_databases {

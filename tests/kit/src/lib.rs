@@ -10,8 +10,10 @@
 //! * [`Daemon`] starts the binary, waits for its ready line, and ends it; ending it asserts exit 0 and nothing left.
 //! * [`Client`] and [`Reply`] speak HTTP, anonymously, with a token, or over the Unix socket.
 //! * [`Terminal`] and [`Frame`] speak the WebSocket protocol of terminals; [`Events`] reads server-sent events.
+//! * [`Issuer`](issuer::Issuer) is an outside issuer by which people sign in, with faults on demand.
 //! * [`Tmux`] is a real terminal whose screen can be looked at.
 //! * [`Postgres`] is a server of our own from the installed binaries; [`Database`] names what a test runs on.
+//! * [`smtp::Sink`] is a mail server that can be told to fail.
 //! * [`eventually`] is the only way to wait for something that has no event of its own.
 //!
 //! # Failing
@@ -27,10 +29,12 @@ mod daemon;
 mod database;
 mod events;
 mod home;
+pub mod issuer;
 mod janitor;
 mod output;
 mod postgres;
 mod process;
+pub mod smtp;
 mod terminal;
 mod tmux;
 mod wait;
@@ -39,7 +43,7 @@ pub use builder::Builder;
 pub use client::{Client, Reply, Request};
 pub use command::{Ended, can_mount, run_cli};
 pub use daemon::Daemon;
-pub use database::{Database, SharedDatabase, sql, sql_text};
+pub use database::{Database, Held, SharedDatabase, hold, sql, sql_text};
 pub use events::{Event, Events};
 pub use home::Home;
 pub use output::Output;

@@ -76,22 +76,18 @@ impl Terminal {
         address: SocketAddr,
         terminal: &str,
         since: Option<u64>,
-        token: Option<&str>,
-        origin: Option<&str>,
+        headers: &[(&'static str, String)],
     ) -> Result<Self, Refused> {
         let query = since
             .map(|since| format!("?since={since}"))
             .unwrap_or_default();
         let url = format!("ws://{address}/api/v1/terminals/{terminal}/attach{query}");
         let mut request = url.into_client_request().expect("an attach URL is a URL");
-        let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", HeaderValue::from_static(PROTOCOL));
-        let value = |text: String| HeaderValue::try_from(text).expect("a header value");
-        if let Some(token) = token {
-            headers.insert("authorization", value(format!("Bearer {token}")));
-        }
-        if let Some(origin) = origin {
-            headers.insert("origin", value(origin.to_owned()));
+        let all = request.headers_mut();
+        all.insert("sec-websocket-protocol", HeaderValue::from_static(PROTOCOL));
+        for (name, text) in headers {
+            let value = HeaderValue::try_from(text).expect("a header value");
+            all.insert(*name, value);
         }
         let stream = TcpStream::connect(address)
             .await

@@ -7,6 +7,7 @@ use std::time::Duration;
 use supervisor::{Level, Strategy, Strength};
 
 use crate::houses::manifests;
+use crate::keys;
 use crate::lab::{Entry, Lab, Outcome, What};
 use crate::plan::{Branch, Kind, Plan};
 
@@ -29,6 +30,7 @@ pub(crate) fn check(plan: &Plan, lab: &Lab) {
     run.siblings();
     run.start_order();
     run.stop_order();
+    keys::check(plan, lab);
 }
 
 struct Run<'a> {
@@ -320,8 +322,11 @@ impl Run<'_> {
                     continue;
                 }
                 let inside = format!("{path}/");
+                // Users end children by key at any time.
                 let first = self.trace[from..].iter().position(|entry| {
-                    entry.path.starts_with(&inside) && matches!(entry.what, What::Stop(_))
+                    entry.path.starts_with(&inside)
+                        && matches!(entry.what, What::Stop(_))
+                        && !keys::is_child(self.plan, &entry.path)
                 });
                 if let (Some(first), Some(last)) = (first, last)
                     && from + first < last
@@ -347,6 +352,7 @@ impl Run<'_> {
 fn essentials(branch: &Branch) -> Vec<&str> {
     match &branch.kind {
         Kind::Actor => vec![&branch.path],
+        Kind::Keyed(_) => Vec::new(),
         Kind::Group { children, .. } => children
             .iter()
             .filter(|child| child.policy.bears >= Level::Critical)

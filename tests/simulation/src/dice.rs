@@ -49,6 +49,11 @@ impl Dice {
         all[self.index(all.len())].clone()
     }
 
+    /// A key below `end`.
+    pub(crate) fn key(&mut self, end: u32) -> u32 {
+        u32::try_from(self.between(0, u64::from(end))).unwrap_or(0)
+    }
+
     /// A span in milliseconds, from `first` up to and without `end`.
     pub(crate) fn millis(&mut self, first: u64, end: u64) -> Duration {
         Duration::from_millis(self.between(first, end))

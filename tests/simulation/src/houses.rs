@@ -127,6 +127,9 @@ fn spec(branch: &Branch, lab: &Arc<Lab>) -> ChildSpec {
             let address = lab.address(&branch.path);
             ChildSpec::actor::<SimWorker>(&branch.name, address, seed, branch.policy)
         }
+        Kind::Keyed(_) => {
+            ChildSpec::keyed(&branch.name, &lab.children(&branch.path), branch.policy)
+        }
         Kind::Group { strategy, children } => {
             let children = children.iter().map(|child| spec(child, lab)).collect();
             ChildSpec::group(&branch.name, *strategy, children, branch.policy)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use supervisor::{Address, AskError, StartError};
 use tokio::time::Instant;
 
+use crate::keys::{Children, Opened};
 use crate::plan::Act;
 use crate::worker::Msg;
 
@@ -56,6 +57,12 @@ pub(crate) enum What {
     Answer(u64, Outcome),
     /// Something was done to it; whether it took effect.
     Act(Act, bool),
+    /// Somebody opens the child of a key.
+    Open(u64),
+    /// They heard.
+    Opened(u64, Opened),
+    /// Something else is done to the child of a key.
+    Key(&'static str),
     /// What the status stream told.
     Told(String),
     /// Everything is to stop.
@@ -88,6 +95,9 @@ impl std::fmt::Display for Entry {
             What::Answer(request, outcome) => write!(f, "answered {request}: {outcome:?}"),
             What::Act(act, true) => write!(f, "done to it: {act:?}"),
             What::Act(act, false) => write!(f, "over or in vain: {act:?}"),
+            What::Open(request) => write!(f, "is opened by {request}"),
+            What::Opened(request, opened) => write!(f, "answered {request}: {opened:?}"),
+            What::Key(done) => f.write_str(done),
             What::Told(told) => write!(f, "status: {told}"),
             What::Shutdown => write!(f, "shutdown"),
             What::Ended => write!(f, "ended"),
@@ -127,9 +137,11 @@ pub(crate) struct Lab {
     behaviours: Mutex<BTreeMap<String, Behaviour>>,
     alive: Mutex<BTreeMap<Arc<str>, u64>>,
     addresses: Mutex<BTreeMap<String, Address<Msg>>>,
+    children: Mutex<BTreeMap<String, Children>>,
     wrong: Mutex<Vec<String>>,
     requests: AtomicU64,
     ending: AtomicBool,
+    resting: AtomicBool,
     /// Times at which a status was looked at for a root.
     pub(crate) looked: AtomicU64,
 }
@@ -147,9 +159,11 @@ impl Lab {
             behaviours: Mutex::default(),
             alive: Mutex::default(),
             addresses: Mutex::default(),
+            children: Mutex::default(),
             wrong: Mutex::default(),
             requests: AtomicU64::new(0),
             ending: AtomicBool::new(false),
+            resting: AtomicBool::new(false),
             looked: AtomicU64::new(0),
         })
     }
@@ -247,6 +261,29 @@ impl Lab {
             self.complain(format_args!("no address of {path}"));
             Address::vacant(path, 1)
         })
+    }
+
+    /// Makes the directory of a group known.
+    pub(crate) fn know_children(&self, path: &str, children: Children) {
+        lock(&self.children).insert(path.to_owned(), children);
+    }
+
+    /// The directory of the group at a path.
+    ///
+    /// # Panics
+    /// When nobody made it known.
+    pub(crate) fn children(&self, path: &str) -> Children {
+        lock(&self.children)[path].clone()
+    }
+
+    /// From now on nobody opens, closes or hurts the child of a key.
+    pub(crate) fn rest(&self) {
+        self.resting.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the users of keys rest.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.resting.load(Ordering::Relaxed)
     }
 
     /// The end has begun.

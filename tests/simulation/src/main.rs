@@ -14,7 +14,10 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use simulation::{Plan, Report, run};
+use simulation::{Plan, Report, network, run};
+
+/// Every so many seeds a network takes part as well, which costs as much as all the rest.
+const WITH_NETWORK: u64 = 16;
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -30,6 +33,10 @@ fn main() -> ExitCode {
         println!("seed {seed}: did not end");
         return ExitCode::FAILURE;
     };
+    if seed.is_multiple_of(WITH_NETWORK) {
+        let _clocks = mad_turmoil::time::SimClocksGuard::init();
+        report.join(network(seed));
+    }
     report.wrong.extend(taken(&errors));
     if with_trace {
         for line in &report.trace {

@@ -20,6 +20,21 @@ pub(crate) enum Kind {
         /// In start order.
         children: Vec<Branch>,
     },
+    /// A supervisor of children that come and go by key.
+    Keyed(Keys),
+}
+
+/// Children by key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keys {
+    /// How each is supervised.
+    pub(crate) policy: Policy,
+    /// How many there may be.
+    pub(crate) max: usize,
+    /// Keys in use, which may be more.
+    pub(crate) in_use: u32,
+    /// Who open, close and use them, all the time.
+    pub(crate) users: u64,
 }
 
 /// One node below the root.
@@ -57,6 +72,8 @@ impl Branch {
         let own = limit + Duration::from_secs(1);
         match &self.kind {
             Kind::Actor => own,
+            // All at once.
+            Kind::Keyed(keys) => (keys.policy.stop_limit + Duration::from_secs(1)).min(own),
             Kind::Group { children, .. } => {
                 let bounds = children.iter().map(|c| c.stop_bound(c.policy.stop_limit));
                 bounds.sum::<Duration>().min(own)
@@ -147,6 +164,8 @@ pub struct Plan {
     pub(crate) over_at: Duration,
     /// See [`Plan::over_at`].
     pub(crate) heals: bool,
+    /// Whether what is there by key is looked at when all is healed.
+    pub(crate) proves_keys: bool,
 }
 
 impl Plan {
@@ -187,6 +206,7 @@ impl Plan {
             callers: dice.between(2, 9),
             over_at,
             heals: dice.chance(60),
+            proves_keys: dice.chance(60),
             shape,
         }
     }
@@ -203,9 +223,15 @@ impl Plan {
     /// each with its longest wait and a start.
     pub(crate) fn heal_bound(&self) -> Duration {
         let minute = Duration::from_mins(1);
-        let branches = self.shape.branches().map(|branch| {
-            let policy = branch.policy;
+        let heals = |policy: Policy| {
             policy.backoff.max.max(policy.probe.max) + policy.start_limit + policy.stop_limit
+        };
+        let branches = self.shape.branches().map(|branch| {
+            let child = match &branch.kind {
+                Kind::Keyed(keys) => heals(keys.policy),
+                _ => Duration::ZERO,
+            };
+            heals(branch.policy) + child
         });
         branches.sum::<Duration>() + minute * 5
     }
@@ -221,6 +247,9 @@ fn domain(dice: &mut Dice, name: &str) -> Branch {
             actor(dice, &path, &format!("x{number}"))
         };
         children.push(child);
+    }
+    if dice.chance(25) {
+        children.push(keyed(dice, &path));
     }
     let at = dice.index(children.len());
     children.swap(0, at);
@@ -251,6 +280,28 @@ fn group(dice: &mut Dice, parent: &str, name: &str) -> Branch {
         policy,
         mailbox: 0,
         kind: Kind::Group { strategy, children },
+    }
+}
+
+fn keyed(dice: &mut Dice, parent: &str) -> Branch {
+    let max = dice.index(5) + 1;
+    let keys = Keys {
+        policy: policy(dice),
+        max,
+        in_use: dice.key(8) + 1,
+        users: dice.between(1, 3),
+    };
+    Branch {
+        name: "keys".to_owned(),
+        path: format!("{parent}/keys"),
+        policy: Policy {
+            start_limit: Duration::from_secs(10),
+            stop_limit: dice.millis(500, 20_000),
+            restart: Restart::Permanent,
+            ..policy(dice)
+        },
+        mailbox: u32::try_from(dice.between(1, 8)).unwrap_or(1),
+        kind: Kind::Keyed(keys),
     }
 }
 

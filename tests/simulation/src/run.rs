@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use supervisor::task::{self, OwnedTask};
-use supervisor::{Action, Injection, Level, State, System, SystemBuilder};
+use supervisor::{Action, Address, Injection, Level, State, System, SystemBuilder};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::checks;
 use crate::dice::Dice;
 use crate::houses;
+use crate::keys;
 use crate::lab::{Behaviour, Lab, Outcome, StartMode, What};
 use crate::plan::{Act, Branch, Plan, Timed};
 use crate::roots;
@@ -33,6 +34,18 @@ pub struct Report {
     pub trace: Vec<String>,
 }
 
+impl Report {
+    /// Adds what another run of the same seed came to.
+    pub fn join(&mut self, other: Self) {
+        self.wrong.extend(other.wrong);
+        self.hash ^= other.hash.rotate_left(1);
+        self.lines += other.lines;
+        self.asks += other.asks;
+        self.looked += other.looked;
+        self.trace.extend(other.trace);
+    }
+}
+
 /// Everything that takes part in a run.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene {
@@ -51,6 +64,7 @@ pub async fn run(plan: Plan) -> Report {
             lab.know(supervisor::Address::vacant(&branch.path, branch.mailbox));
         }
     }
+    keys::make(&plan, &lab);
     for (path, _) in &plan.ill_at_boot {
         lab.behave(path, failing(false));
     }
@@ -89,6 +103,7 @@ async fn play(scene: &Scene) {
         .iter()
         .map(|(path, until)| cure(scene.clone(), path.clone(), *until))
         .collect();
+    let mut users = keys::use_all(scene);
     let system = scene.system.clone();
     let _ready = task::spawn(async move { system.ready().await });
     for timed in scene.plan.acts.clone() {
@@ -97,13 +112,17 @@ async fn play(scene: &Scene) {
     }
     sleep(scene.plan.over_at.saturating_sub(scene.lab.now())).await;
     if scene.plan.heals {
-        for cure in &mut cures {
-            cure.finished().await;
+        scene.lab.rest();
+        for busy in cures.iter_mut().chain(&mut std::mem::take(&mut users)) {
+            busy.finished().await;
         }
         heal(scene).await;
+        if scene.plan.proves_keys {
+            keys::prove(scene).await;
+        }
     }
     shut_down(scene).await;
-    for caller in &mut callers {
+    for caller in callers.iter_mut().chain(&mut users) {
         caller.finished().await;
     }
     drop(cures);
@@ -153,6 +172,17 @@ fn call(scene: Scene, number: u64) -> OwnedTask {
 }
 
 async fn ask(lab: &Arc<Lab>, path: &Arc<str>, limit: Duration, work: Duration) {
+    ask_at(lab, &lab.address(path), path, limit, work).await;
+}
+
+/// Asks whoever is at an address, which belongs to this path.
+pub(crate) async fn ask_at(
+    lab: &Lab,
+    address: &Address<Msg>,
+    path: &Arc<str>,
+    limit: Duration,
+    work: Duration,
+) -> Outcome {
     let request = lab.request();
     lab.note(path, What::Ask(request, limit));
     let deadline = Instant::now() + limit;
@@ -162,7 +192,7 @@ async fn ask(lab: &Arc<Lab>, path: &Arc<str>, limit: Duration, work: Duration) {
         deadline,
         reply,
     };
-    let answer = lab.address(path).ask_within(limit, make).await;
+    let answer = address.ask_within(limit, make).await;
     let outcome = match &answer {
         Ok(reply) => {
             if *reply != request {
@@ -173,6 +203,7 @@ async fn ask(lab: &Arc<Lab>, path: &Arc<str>, limit: Duration, work: Duration) {
         Err(error) => error.into(),
     };
     lab.note(path, What::Answer(request, outcome));
+    outcome
 }
 
 /// Ends a fault that was there from the start.
@@ -372,7 +403,7 @@ fn report(lab: &Lab) -> Report {
 }
 
 /// FNV-1a.
-fn hash(lines: &[String]) -> u64 {
+pub(crate) fn hash(lines: &[String]) -> u64 {
     let bytes = lines.iter().flat_map(|line| line.bytes());
     bytes.fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)

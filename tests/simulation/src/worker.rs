@@ -24,6 +24,8 @@ pub(crate) enum Msg {
     },
     /// Wait for ever.
     Hang,
+    /// End by itself.
+    Finish,
     /// Report this level; NORMAL takes the report back.
     Report(Level),
 }
@@ -82,6 +84,7 @@ impl Worker for SimWorker {
                 reply.send(request);
             }
             Msg::Hang => std::future::pending().await,
+            Msg::Finish => cx.finish(),
             Msg::Report(Level::Normal) => cx.clear(),
             Msg::Report(level) => cx.report(Condition::new(level, "sim.reported", "is not well")),
         }
@@ -97,6 +100,7 @@ impl Worker for SimWorker {
         match msg {
             Msg::Ask { .. } => "Ask",
             Msg::Hang => "Hang",
+            Msg::Finish => "Finish",
             Msg::Report(_) => "Report",
         }
     }

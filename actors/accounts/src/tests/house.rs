@@ -1,10 +1,12 @@
 //! A house with nothing in it but this domain, and the few things that every story needs.
 
+use ground::audit::By;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ground::db::Backend;
-use ground::{Db, Id, Secret};
+use ground::sealed::MasterKey;
+use ground::{Db, Id, Sealer, Secret};
 use supervisor::{
     Address, Domain, DomainContext, Impact, Level, Manifest, Priority, StartError, Started,
     Strategy, System, SystemBuilder,
@@ -46,10 +48,10 @@ impl Domain for Foundation {
 }
 
 /// One daemon, as far as tokens are concerned.
-pub(super) struct House {
-    pub(super) system: System,
-    pub(super) accounts: AccountsHandle,
-    pub(super) db: Db,
+pub(crate) struct House {
+    pub(crate) system: System,
+    pub(crate) accounts: AccountsHandle,
+    pub(crate) db: Db,
 }
 
 impl House {
@@ -57,13 +59,27 @@ impl House {
         Self::with(db, quick()).await
     }
 
+    /// One that has a master key.
+    pub(crate) async fn sealing(db: &Db, sealer: Sealer) -> Self {
+        Self::build(db, quick(), sealer).await
+    }
+
     pub(super) async fn with(db: &Db, config: Config) -> Self {
+        let key = MasterKey::generate().expect("randomness");
+        Self::build(db, config, Sealer::new(key, Vec::new())).await
+    }
+
+    async fn build(db: &Db, config: Config, sealer: Sealer) -> Self {
         let mut builder = SystemBuilder::new();
         let foundation = builder.address::<Foundation>();
         builder.add::<Foundation>(foundation, (), ());
         let address = builder.address::<Accounts>();
         let accounts = Accounts::handle(address.clone());
-        builder.add::<Accounts>(address, config, accounts.ports(db.clone()));
+        builder.add::<Accounts>(
+            address,
+            config,
+            accounts.ports(db.clone()).with_sealer(sealer),
+        );
         let system = builder.start().await.expect("a sound tree");
         system.ready().await;
         Self {
@@ -75,7 +91,10 @@ impl House {
 
     /// A token with all rights.
     pub(super) async fn token(&self) -> (TokenInfo, Secret) {
-        let created = self.accounts.create(NewToken::default()).await;
+        let created = self
+            .accounts
+            .create(NewToken::default(), By::system())
+            .await;
         created.expect("a token")
     }
 
@@ -85,7 +104,10 @@ impl House {
 
     /// What the list tells of a token.
     pub(super) async fn told(&self, id: Id) -> TokenInfo {
-        let all = self.accounts.list(ground::PageRequest::default()).await;
+        let all = self
+            .accounts
+            .list(ground::PageRequest::default(), None)
+            .await;
         let mut items = all.expect("a list").items.into_iter();
         items.find(|token| token.id == id).expect("in the list")
     }
@@ -95,7 +117,7 @@ impl House {
         status.expect("a domain").level
     }
 
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         let report = self.system.stop().await;
         assert!(report.killed.is_empty(), "{report:?}");
     }
@@ -115,7 +137,7 @@ pub(super) fn made_up(number: u8) -> Secret {
 }
 
 /// Waits until `check` holds.
-pub(super) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
     let mut beat = interval(Duration::from_millis(2));
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,5 +1,6 @@
 //! The database goes away and comes back.
 
+use ground::audit::By;
 use std::time::Duration;
 
 use ground::{Id, PageRequest, Secret};
@@ -22,12 +23,10 @@ async fn a_loss_shows_without_a_request_and_so_does_the_recovery() {
             .expect("a domain");
         let code = status.cause.as_ref().map(|cause| cause.code.as_str());
         assert_eq!(code, Some("accounts.store_lost"));
-        let lost = "no token can be created or revoked, and tokens not used recently are refused";
+        let lost = crate::store_watch::LOST_IMPACT;
         assert_eq!(status.impact.as_deref(), Some(lost));
-        assert_eq!(
-            status.fallback.as_deref(),
-            Some("tokens used recently go on working")
-        );
+        let instead = crate::store_watch::LOST_FALLBACK;
+        assert_eq!(status.fallback.as_deref(), Some(instead));
         pulled.back_into(&db).await;
         eventually("the recovery shows", async || {
             house.level() == Level::Normal
@@ -61,7 +60,7 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
         assert_lost(
             &house
                 .accounts
-                .revoke(told.id)
+                .revoke(told.id, None, By::system())
                 .await
                 .expect_err("not possible"),
         );
@@ -75,7 +74,11 @@ async fn who_was_let_in_stays_and_others_hear_that_they_cannot_be_checked() {
             house.verify(&idle).await.is_ok()
         })
         .await;
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         assert!(matches!(
             house.verify(&known).await,
             Err(AccountsError::Revoked)
@@ -93,19 +96,19 @@ async fn management_says_at_once_that_it_cannot() {
         let accounts = &house.accounts;
         assert_lost(
             &accounts
-                .create(NewToken::default())
+                .create(NewToken::default(), By::system())
                 .await
                 .expect_err("not possible"),
         );
         assert_lost(
             &accounts
-                .list(PageRequest::default())
+                .list(PageRequest::default(), None)
                 .await
                 .expect_err("not possible"),
         );
         assert_lost(
             &accounts
-                .revoke(Id::generate())
+                .revoke(Id::generate(), None, By::system())
                 .await
                 .expect_err("not possible"),
         );

@@ -1,5 +1,6 @@
 //! Another daemon writes the same table.
 
+use ground::audit::By;
 use std::time::Duration;
 
 use supervisor::Fault;
@@ -16,7 +17,11 @@ async fn what_another_daemon_revokes_ends_here_too() {
         here.verify(&secret).await.expect("valid");
         there.verify(&secret).await.expect("valid there too");
         let mut stream = here.accounts.watch(told.id, None);
-        there.accounts.revoke(told.id).await.expect("revoked");
+        there
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let ending = timeout(Duration::from_secs(20), stream.ended()).await;
         assert_eq!(ending, Ok(Ending::Revoked));
         let error = here.verify(&secret).await.expect_err("revoked");

@@ -1,5 +1,6 @@
 //! No token in anything that is shown or logged.
 
+use ground::audit::By;
 use std::fmt::Write as _;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,7 +70,12 @@ async fn nothing_that_is_shown_or_logged_holds_a_token() {
         let status = house.system.status(None, None).expect("a tree");
         write!(shown, " {status:?}").expect("a string");
         pulled.back_into(&db).await;
-        write!(shown, " {:?}", house.accounts.revoke(told.id).await).expect("a string");
+        write!(
+            shown,
+            " {:?}",
+            house.accounts.revoke(told.id, None, By::system()).await
+        )
+        .expect("a string");
         house.stop().await;
 
         let logged = log.text();

@@ -1,5 +1,6 @@
 //! The statements, on both engines.
 
+use ground::audit::By;
 use std::time::Duration;
 
 use ground::{Db, Id, Micros, PageRequest};
@@ -30,7 +31,9 @@ fn token(expires_at: Option<Micros>) -> TokenInfo {
 
 async fn added(db: &Db, number: u8, expires_at: Option<Micros>) -> TokenInfo {
     let token = token(expires_at);
-    add(db, &token, &hash(number), 100).await.expect("added");
+    add(db, &token, &hash(number), 100, &By::system())
+        .await
+        .expect("added");
     token
 }
 
@@ -44,7 +47,9 @@ async fn a_token_is_read_as_it_was_added() {
             scopes: Scopes::UNLIMITED,
             ..token(None)
         };
-        add(&db, &owned, &hash(2), 100).await.expect("added");
+        add(&db, &owned, &hash(2), 100, &By::system())
+            .await
+            .expect("added");
         let found = token_with_hash(&db, &hash(1)).await.expect("readable");
         assert_eq!(found.as_ref(), Some(&limited));
         let found = token_with_hash(&db, &hash(2)).await.expect("readable");
@@ -55,7 +60,7 @@ async fn a_token_is_read_as_it_was_added() {
         );
         let page = PageRequest::default();
         assert_eq!(
-            tokens_of_page(&db, &page).await.expect("readable"),
+            tokens_of_page(&db, &page, None).await.expect("readable"),
             [limited, owned]
         );
     })
@@ -66,9 +71,9 @@ async fn a_token_is_read_as_it_was_added() {
 async fn two_tokens_never_share_a_hash() {
     ::store::testing::on_both(async |db| {
         added(&db, 1, None).await;
-        let twin = add(&db, &token(None), &hash(1), 100).await;
+        let twin = add(&db, &token(None), &hash(1), 100, &By::system()).await;
         assert!(matches!(twin, Err(AccountsError::Internal(_))));
-        let all = tokens_of_page(&db, &PageRequest::default()).await;
+        let all = tokens_of_page(&db, &PageRequest::default(), None).await;
         assert_eq!(all.expect("readable").len(), 1);
     })
     .await;
@@ -79,19 +84,27 @@ async fn a_revocation_keeps_its_first_time_and_is_found_by_it() {
     ::store::testing::on_both(async |db| {
         let (one, two) = (added(&db, 1, None).await, added(&db, 2, None).await);
         let later = NOW + Duration::from_secs(10);
-        let revoked = revoke(&db, one.id, NOW).await.expect("written");
+        let revoked = revoke(&db, one.id, None, NOW, &By::system())
+            .await
+            .expect("written");
         assert_eq!(revoked.map(|token| token.hash), Some(hash(1)));
-        let again = revoke(&db, one.id, later).await.expect("written");
+        let again = revoke(&db, one.id, None, later, &By::system())
+            .await
+            .expect("written");
         assert_eq!(again.map(|token| token.id), Some(one.id));
         let found = token_with_hash(&db, &hash(1)).await.expect("readable");
         assert_eq!(found.and_then(|token| token.revoked_at), Some(NOW));
         assert_eq!(
-            revoke(&db, Id::generate(), NOW).await.expect("written"),
+            revoke(&db, Id::generate(), None, NOW, &By::system())
+                .await
+                .expect("written"),
             None
         );
         let since = |moment| revoked_since(&db, moment);
         assert_eq!(since(later).await.expect("readable"), []);
-        revoke(&db, two.id, later).await.expect("written");
+        revoke(&db, two.id, None, later, &By::system())
+            .await
+            .expect("written");
         let ids =
             |tokens: Vec<RevokedToken>| tokens.iter().map(|token| token.id).collect::<Vec<_>>();
         assert_eq!(ids(since(later).await.expect("readable")), [two.id]);
@@ -111,7 +124,9 @@ async fn only_tokens_that_work_count() {
         assert!(!is_there(end).await);
         let lasting = added(&db, 2, None).await;
         assert!(is_there(end).await);
-        revoke(&db, lasting.id, NOW).await.expect("written");
+        revoke(&db, lasting.id, None, NOW, &By::system())
+            .await
+            .expect("written");
         assert!(!is_there(end).await);
     })
     .await;
@@ -141,20 +156,24 @@ async fn the_oldest_ended_tokens_make_room() {
         let oldest = added(&db, 1, None).await;
         let expired = added(&db, 2, Some(NOW)).await;
         let revoked = added(&db, 3, None).await;
-        revoke(&db, revoked.id, NOW).await.expect("written");
+        revoke(&db, revoked.id, None, NOW, &By::system())
+            .await
+            .expect("written");
         let left = async || {
-            let all = tokens_of_page(&db, &PageRequest::default()).await;
+            let all = tokens_of_page(&db, &PageRequest::default(), None).await;
             all.expect("readable")
                 .into_iter()
                 .map(|token| token.id)
                 .collect::<Vec<_>>()
         };
         let fourth = token(None);
-        add(&db, &fourth, &hash(4), 3).await.expect("room");
+        add(&db, &fourth, &hash(4), 3, &By::system())
+            .await
+            .expect("room");
         assert_eq!(left().await, [oldest.id, revoked.id, fourth.id]);
         assert!(!left().await.contains(&expired.id));
         // The limit was lowered: more than one has to go, and when that is not enough none does.
-        let full = add(&db, &token(None), &hash(5), 2).await;
+        let full = add(&db, &token(None), &hash(5), 2, &By::system()).await;
         assert!(matches!(full, Err(AccountsError::TooMany { limit: 2 })));
         assert_eq!(left().await, [oldest.id, revoked.id, fourth.id]);
     })

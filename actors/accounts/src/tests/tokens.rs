@@ -1,5 +1,6 @@
 //! The life of a token, and its limits.
 
+use ground::audit::By;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -20,8 +21,13 @@ async fn a_token_is_created_used_and_revoked() {
             name: Some(" laptop ".to_owned()),
             scopes: vec!["terminals".to_owned(), "read".to_owned(), "read".to_owned()],
             expires_in: Some(Duration::from_hours(1)),
+            owner: None,
         };
-        let (told, secret) = house.accounts.create(new).await.expect("a token");
+        let (told, secret) = house
+            .accounts
+            .create(new, By::system())
+            .await
+            .expect("a token");
         assert!(secret.expose().starts_with(TOKEN_PREFIX));
         assert_eq!(secret.expose().len(), TOKEN_CHARS);
         assert!(house.accounts.has_tokens().await.expect("readable"));
@@ -36,7 +42,11 @@ async fn a_token_is_created_used_and_revoked() {
         assert!(identity.scopes.allows(Scope::Read) && !identity.scopes.allows(Scope::Operator));
         assert_eq!(house.verify(&secret).await.expect("from memory"), identity);
 
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let refused = house.verify(&secret).await.expect_err("revoked");
         assert_eq!(
             (refused.code(), refused.kind()),
@@ -45,14 +55,14 @@ async fn a_token_is_created_used_and_revoked() {
         let first = house.told(told.id).await.revoked_at.expect("a time");
         house
             .accounts
-            .revoke(told.id)
+            .revoke(told.id, None, By::system())
             .await
             .expect("revoked already");
         assert_eq!(house.told(told.id).await.revoked_at, Some(first));
         assert!(!house.accounts.has_tokens().await.expect("readable"));
         let unknown = house
             .accounts
-            .revoke(Id::generate())
+            .revoke(Id::generate(), None, By::system())
             .await
             .expect_err("none");
         assert_eq!(unknown.kind(), FaultKind::NotFound);
@@ -69,10 +79,11 @@ async fn all_that_is_wrong_is_told_at_once_and_nothing_is_created() {
             name: Some(String::new()),
             scopes: vec!["reads".to_owned()],
             expires_in: Some(Duration::MAX),
+            owner: None,
         };
         let error = house
             .accounts
-            .create(new)
+            .create(new, By::system())
             .await
             .expect_err("three findings");
         let pointers: Vec<_> = error.findings().into_iter().map(|f| f.pointer).collect();
@@ -116,7 +127,11 @@ async fn a_token_ends_when_its_time_is_over() {
             expires_in: Some(MIN_LIFETIME),
             ..NewToken::default()
         };
-        let (told, secret) = house.accounts.create(new).await.expect("a token");
+        let (told, secret) = house
+            .accounts
+            .create(new, By::system())
+            .await
+            .expect("a token");
         let mut watch = house.accounts.watch(told.id, told.expires_at);
         assert!(house.verify(&secret).await.is_ok());
         let ending = timeout(Duration::from_secs(10), watch.ended()).await;
@@ -159,7 +174,11 @@ async fn a_revocation_counts_from_its_acknowledgement() {
                 })
             };
             let mut asking: Vec<_> = (0..16).map(|_| ask()).collect();
-            house.accounts.revoke(told.id).await.expect("revoked");
+            house
+                .accounts
+                .revoke(told.id, None, By::system())
+                .await
+                .expect("revoked");
             revoked.store(true, Ordering::SeqCst);
             for asking in &mut asking {
                 timeout(Duration::from_secs(30), asking.finished())
@@ -180,7 +199,11 @@ async fn streams_of_a_revoked_token_are_told_at_once() {
         let (told, secret) = house.token().await;
         house.verify(&secret).await.expect("valid");
         let mut early = house.accounts.watch(told.id, None);
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let mut late = house.accounts.watch(told.id, None);
         for watch in [&mut early, &mut late] {
             let ending = timeout(Duration::from_secs(1), watch.ended()).await;
@@ -235,7 +258,7 @@ async fn tokens_are_listed_in_pages() {
         let (mut listed, mut cursor) = (Vec::new(), None::<String>);
         loop {
             let page = PageRequest::new(Some(2), cursor.as_deref()).expect("own cursor");
-            let page = house.accounts.list(page).await.expect("a page");
+            let page = house.accounts.list(page, None).await.expect("a page");
             listed.extend(page.items);
             cursor = page.next_cursor;
             if cursor.is_none() {
@@ -258,18 +281,25 @@ async fn ended_tokens_make_room_and_living_ones_do_not() {
         let house = House::with(&db, config).await;
         let (first, _) = house.token().await;
         let (second, _) = house.token().await;
-        let error = house.accounts.create(NewToken::default()).await;
+        let error = house
+            .accounts
+            .create(NewToken::default(), By::system())
+            .await;
         let error = error.expect_err("full");
         assert_eq!(
             (error.code(), error.kind()),
             ("accounts.too_many_tokens", FaultKind::Limited)
         );
-        house.accounts.revoke(first.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(first.id, None, By::system())
+            .await
+            .expect("revoked");
         let (third, secret) = house.token().await;
         assert!(house.verify(&secret).await.is_ok());
         let all = house
             .accounts
-            .list(PageRequest::default())
+            .list(PageRequest::default(), None)
             .await
             .expect("a list");
         let ids: Vec<_> = all.items.iter().map(|token| token.id).collect();
@@ -296,7 +326,7 @@ async fn a_configured_limit_ends_every_new_token() {
             expires_in: Some(Duration::from_hours(2)),
             ..NewToken::default()
         };
-        assert!(house.accounts.create(longer).await.is_err());
+        assert!(house.accounts.create(longer, By::system()).await.is_err());
         house.stop().await;
     })
     .await;
@@ -405,7 +435,11 @@ async fn a_fault_of_the_manager_locks_nobody_out() {
             .verify(&other)
             .await
             .expect("looked up by the new manager");
-        house.accounts.revoke(told.id).await.expect("revoked");
+        house
+            .accounts
+            .revoke(told.id, None, By::system())
+            .await
+            .expect("revoked");
         let ending = timeout(Duration::from_secs(1), watch.ended()).await;
         assert_eq!(ending, Ok(Ending::Revoked));
         assert!(house.verify(&secret).await.is_err());
@@ -453,7 +487,7 @@ async fn what_was_asked_for_before_a_stop_is_done() {
         let mut creating = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let accounts = house.accounts.clone();
-            creating.spawn(async move { accounts.create(NewToken::default()).await });
+            creating.spawn(async move { accounts.create(NewToken::default(), By::system()).await });
         }
         // All of them have asked once each has had its turn; this one then stands behind them.
         tokio::task::yield_now().await;

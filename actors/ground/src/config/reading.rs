@@ -242,6 +242,15 @@ impl<'a> Reading<'a> {
         is_given.then(|| self.enter(name, G::read)).flatten()
     }
 
+    /// The names of the groups `[place.NAME]` that were read so far, in order of their names.
+    pub fn groups_of(&self, place: &str) -> BTreeSet<String> {
+        let below = |one: &Effective| {
+            let name = one.section.strip_prefix(place)?.strip_prefix('.')?;
+            (!name.contains('.')).then(|| name.to_owned())
+        };
+        self.effective.iter().filter_map(below).collect()
+    }
+
     /// Refuses what `conflicts` finds wrong with a group that is sound so far: its keys one by one are, and the whole is not.
     pub fn refuse_conflicts(
         &mut self,

@@ -16,7 +16,7 @@ use sqlx::{
 use crate::db::error::classify;
 use crate::db::row::Inner;
 use crate::db::value::{for_postgres, for_sqlite};
-use crate::db::{DbError, Fault, FromRow, Row, Value};
+use crate::db::{DbError, Fault, FromRow, Row, Setback, Value};
 
 /// Which database is behind the handle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,6 +33,9 @@ pub struct Conn {
     interrupt: Interrupt,
     fault: Option<Fault>,
     failures: u64,
+    /// The present write wants its end to be heard.
+    rings: bool,
+    setback: Option<Setback>,
 }
 
 enum Link {
@@ -85,6 +88,8 @@ impl Conn {
             interrupt,
             fault: None,
             failures: 0,
+            rings: false,
+            setback: None,
         }
     }
 
@@ -95,6 +100,8 @@ impl Conn {
             interrupt: Interrupt::default(),
             fault: None,
             failures: 0,
+            rings: false,
+            setback: None,
         }
     }
 
@@ -269,19 +276,36 @@ impl Conn {
         described.map_err(|error| self.note(error))
     }
 
+    /// Asks that those who listen to [`Db::bell`](crate::Db::bell) are told once the present write is committed: something waits for
+    /// an owner that would otherwise have to look again and again. Without effect outside of a write.
+    pub const fn ring(&mut self) {
+        self.rings = true;
+    }
+
+    /// Whether somebody rang since this was last asked.
+    pub(super) const fn take_ring(&mut self) -> bool {
+        std::mem::replace(&mut self.rings, false)
+    }
+
     /// The worst that a statement on this connection told about the connection itself.
     pub const fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Forgets what [`Conn::fault`] holds, once it was dealt with.
+    /// Forgets what [`Conn::fault`] and [`Conn::take_setback`] hold, once it was dealt with.
     pub const fn forgive(&mut self) {
         self.fault = None;
+        self.setback = None;
     }
 
     /// How many statements have failed here so far.
     pub const fn failures(&self) -> u64 {
         self.failures
+    }
+
+    /// How the database failed the newest statement that it failed here; asking forgets it.
+    pub const fn take_setback(&mut self) -> Option<Setback> {
+        self.setback.take()
     }
 
     /// What ends the statement running here.
@@ -309,6 +333,9 @@ impl Conn {
         }
         self.fault = self.fault.max(fault);
         self.failures += 1;
+        if fault != Some(Fault::Full) {
+            self.setback = told.setback().or(self.setback);
+        }
         told
     }
 }

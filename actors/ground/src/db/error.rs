@@ -56,7 +56,30 @@ pub enum Fault {
     Damaged,
 }
 
+/// How the database itself failed a statement, as its owner counts it. A constraint that forbids something, a closure that
+/// decides against itself, a full disk (which reads do not notice) and a fault of the program are none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setback {
+    /// It was not there, or went away.
+    Away,
+    /// Somebody else's lock or transaction was in the way.
+    Busy,
+    /// It did not answer in time.
+    Overdue,
+}
+
 impl DbError {
+    /// What it tells of the database, when it comes from there: a [`DbError::Busy`] may also be the handle's own, of a full
+    /// queue.
+    pub const fn setback(&self) -> Option<Setback> {
+        match self {
+            Self::Unavailable { .. } => Some(Setback::Away),
+            Self::Busy { .. } => Some(Setback::Busy),
+            Self::Deadline => Some(Setback::Overdue),
+            Self::Conflict { .. } | Self::Failed(_) => None,
+        }
+    }
+
     /// Wraps a failure that is the program's own.
     pub fn failed(source: impl StdError + Send + Sync + 'static) -> Self {
         Self::Failed(Arc::new(source))

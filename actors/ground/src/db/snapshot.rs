@@ -4,46 +4,72 @@
 //! closure, so that it can borrow whatever it needs; it has one deadline over all of its reads, since an open snapshot keeps
 //! the database from tidying up behind it.
 
+use std::sync::Arc;
+
 use tokio::time::{Instant, timeout_at};
 
 use crate::db::pool::Lease;
-use crate::db::{Backend, Conn, Db, DbError, FromRow, Value};
+use crate::db::{Backend, Conn, Db, DbError, FromRow, Setback, Value};
 
 /// A read transaction.
-#[derive(Debug)]
 pub struct Snapshot {
     db: Db,
+    backend: Arc<Backend>,
     lease: Lease,
     deadline: Instant,
 }
 
+/// One statement within the snapshot's deadline, and told of. A macro, as for the single reads of [`Db`].
+macro_rules! reading {
+    ($snapshot:ident, $statement:expr) => {{
+        let began = Instant::now();
+        let (setback, result) = match timeout_at($snapshot.deadline, $statement).await {
+            Ok(result) => ($snapshot.lease.take_setback(), result),
+            Err(_) => (Some(Setback::Overdue), Err($snapshot.db.overdue())),
+        };
+        $snapshot.db.watch(&$snapshot.lease);
+        $snapshot.backend.tell(began, setback);
+        result
+    }};
+}
+
 impl Snapshot {
-    pub(super) async fn begin(db: Db, backend: &Backend) -> Result<Self, DbError> {
-        let deadline = Instant::now() + backend.read_limit;
-        let begin = backend
+    pub(super) async fn begin(db: Db, backend: Arc<Backend>) -> Result<Self, DbError> {
+        let began = Instant::now();
+        let deadline = began + backend.read_limit;
+        let opening = backend
             .engine
             .pick("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
         let beginning = async {
             backend.lag().await;
             loop {
-                let mut lease = backend.readers.lease().await?;
+                let mut lease = match backend.readers.lease().await {
+                    Ok(lease) => lease,
+                    // It never came to the database, and tells nothing of it.
+                    Err(busy @ DbError::Busy { .. }) => return Err(busy),
+                    Err(error) => return Ok((error.setback(), Err(error))),
+                };
                 lease.enter();
-                match lease.script(begin).await {
-                    Ok(()) => return Ok(lease),
+                match lease.script(opening).await {
+                    Ok(()) => return Ok((None, Ok(lease))),
                     Err(_) if lease.is_reused() => {}
                     Err(error) => {
                         db.watch(&lease);
-                        return Err(error);
+                        return Ok((lease.take_setback(), Err(error)));
                     }
                 }
             }
         };
-        let lease = timeout_at(deadline, beginning)
-            .await
-            .unwrap_or(Err(DbError::Deadline))?;
+        let (setback, lease) = match timeout_at(deadline, beginning).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(refused)) => return Err(refused),
+            Err(_) => (Some(Setback::Overdue), Err(db.overdue())),
+        };
+        backend.tell(began, setback);
         Ok(Self {
+            lease: lease?,
             db,
-            lease,
+            backend,
             deadline,
         })
     }
@@ -57,8 +83,7 @@ impl Snapshot {
         sql: &'static str,
         args: &[Value<'_>],
     ) -> Result<Vec<T>, DbError> {
-        let rows = timeout_at(self.deadline, self.lease.fetch_all(sql, args)).await;
-        self.noted(rows.unwrap_or(Err(DbError::Deadline)))
+        reading!(self, self.lease.fetch_all(sql, args))
     }
 
     /// As [`Db::fetch_optional`].
@@ -70,8 +95,7 @@ impl Snapshot {
         sql: &'static str,
         args: &[Value<'_>],
     ) -> Result<Option<T>, DbError> {
-        let row = timeout_at(self.deadline, self.lease.fetch_optional(sql, args)).await;
-        self.noted(row.unwrap_or(Err(DbError::Deadline)))
+        reading!(self, self.lease.fetch_optional(sql, args))
     }
 
     /// As [`Db::fetch_one`].
@@ -83,8 +107,7 @@ impl Snapshot {
         sql: &'static str,
         args: &[Value<'_>],
     ) -> Result<T, DbError> {
-        let row = timeout_at(self.deadline, self.lease.fetch_one(sql, args)).await;
-        self.noted(row.unwrap_or(Err(DbError::Deadline)))
+        reading!(self, self.lease.fetch_one(sql, args))
     }
 
     /// The connection itself, for [`Conn::engine`].
@@ -98,9 +121,12 @@ impl Snapshot {
             self.lease.leave();
         }
     }
+}
 
-    fn noted<T>(&self, result: Result<T, DbError>) -> Result<T, DbError> {
-        self.db.watch(&self.lease);
-        result
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
     }
 }

@@ -6,10 +6,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use crate::db::{Conn, DbError, Value};
+use crate::db::{Conn, DbError, Setback, Value};
 
 /// The future of a running job; it stays on the writer's thread.
 pub type Running<'a> = Pin<Box<dyn Future<Output = Verdict> + 'a>>;
@@ -37,15 +38,42 @@ pub trait Work: Send {
     /// Tells the kept result: what it did is committed, or undone.
     fn settle(self: Box<Self>);
 
-    /// Tells that it did not happen, or that nobody knows.
-    fn fail(self: Box<Self>, error: DbError);
+    /// Tells that it did not happen, or that nobody knows; and how the database failed it, if it was the database.
+    fn fail(self: Box<Self>, error: DbError, setback: Option<Setback>);
+}
+
+/// What the caller of a write hears, and what the database's owner counts.
+pub(super) struct Answer<R> {
+    pub(super) result: R,
+    pub(super) setback: Option<Setback>,
+}
+
+/// Where the answer goes.
+pub(super) type Reply<T, E> = oneshot::Sender<Answer<Result<T, E>>>;
+
+/// What a run came to.
+type Kept<T, E> = Option<Answer<Result<T, E>>>;
+
+/// Keeps what a run came to, with what the connection tells of it.
+fn keep<T, E>(kept: &mut Kept<T, E>, conn: &mut Conn, result: Result<T, E>) -> Verdict {
+    let verdict = if result.is_ok() {
+        Verdict::Keep
+    } else {
+        Verdict::Undo
+    };
+    let setback = conn.take_setback().filter(|_| result.is_err());
+    *kept = Some(Answer { result, setback });
+    verdict
 }
 
 /// A write given as an async closure.
 pub(super) struct Closure<F, T, E> {
     pub(super) body: F,
-    pub(super) kept: Option<Result<T, E>>,
-    pub(super) reply: oneshot::Sender<Result<T, E>>,
+    pub(super) kept: Kept<T, E>,
+    pub(super) reply: Reply<T, E>,
+    /// Rises once what was done is committed, if it asked for that.
+    pub(super) bell: Arc<watch::Sender<u64>>,
+    pub(super) rings: bool,
 }
 
 impl<F, T, E> Work for Closure<F, T, E>
@@ -64,25 +92,26 @@ where
 
     fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Running<'a> {
         Box::pin(async move {
-            let result = (self.body)(conn).await;
-            let verdict = if result.is_ok() {
-                Verdict::Keep
-            } else {
-                Verdict::Undo
-            };
-            self.kept = Some(result);
-            verdict
+            // What a write before this one asked for and did not get, since it was undone, is not for this one.
+            conn.take_ring();
+            let result = (self.body)(&mut *conn).await;
+            self.rings = conn.take_ring() && result.is_ok();
+            keep(&mut self.kept, conn, result)
         })
     }
 
     fn settle(self: Box<Self>) {
-        if let Some(result) = self.kept {
-            answer(self.reply, result);
+        if self.rings {
+            self.bell.send_modify(|rung| *rung = rung.wrapping_add(1));
+        }
+        if let Some(kept) = self.kept {
+            answer(self.reply, kept);
         }
     }
 
-    fn fail(self: Box<Self>, error: DbError) {
-        answer(self.reply, Err(error.into()));
+    fn fail(self: Box<Self>, error: DbError, setback: Option<Setback>) {
+        let result = Err(error.into());
+        answer(self.reply, Answer { result, setback });
     }
 }
 
@@ -90,8 +119,8 @@ where
 pub(super) struct Single {
     pub(super) sql: &'static str,
     pub(super) args: Vec<Value<'static>>,
-    pub(super) kept: Option<Result<u64, DbError>>,
-    pub(super) reply: oneshot::Sender<Result<u64, DbError>>,
+    pub(super) kept: Kept<u64, DbError>,
+    pub(super) reply: Reply<u64, DbError>,
 }
 
 impl Work for Single {
@@ -106,24 +135,19 @@ impl Work for Single {
     fn run<'a>(&'a mut self, conn: &'a mut Conn) -> Running<'a> {
         Box::pin(async move {
             let result = conn.execute(self.sql, &self.args).await;
-            let verdict = if result.is_ok() {
-                Verdict::Keep
-            } else {
-                Verdict::Undo
-            };
-            self.kept = Some(result);
-            verdict
+            keep(&mut self.kept, conn, result)
         })
     }
 
     fn settle(self: Box<Self>) {
-        if let Some(result) = self.kept {
-            answer(self.reply, result);
+        if let Some(kept) = self.kept {
+            answer(self.reply, kept);
         }
     }
 
-    fn fail(self: Box<Self>, error: DbError) {
-        answer(self.reply, Err(error));
+    fn fail(self: Box<Self>, error: DbError, setback: Option<Setback>) {
+        let result = Err(error);
+        answer(self.reply, Answer { result, setback });
     }
 }
 

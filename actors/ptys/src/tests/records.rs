@@ -11,7 +11,7 @@ use crate::{TerminalChange, TerminalState};
 
 async fn rows(db: &Db) -> Vec<Record> {
     db.fetch_all(
-        "SELECT id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at FROM terminals ORDER BY id",
+        "SELECT id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at, owner FROM terminals ORDER BY id",
         args![],
     )
     .await
@@ -33,6 +33,7 @@ async fn daemon_on(db: &Db, config: Config) -> Daemon {
 
 fn old_record(state: TerminalState, ended_at: Option<Micros>) -> Record {
     Record {
+        owner: Some(Id::generate()),
         id: Id::generate(),
         name: "old".to_owned(),
         shell: "/bin/bash".to_owned(),

@@ -98,6 +98,47 @@ fn no_directory(name: &'static str, seen: &Directory, kind: io::ErrorKind) -> Ch
     }
 }
 
+/// What looking at the record of what people did came to.
+#[derive(Debug)]
+pub(crate) enum Audit {
+    /// There is no daemon to look.
+    NotAsked,
+    /// It cannot look.
+    Mute(Failure),
+    /// It looked at the newest entries.
+    Looked {
+        /// How many.
+        checked: u64,
+        /// What is wrong, in words.
+        broken: Option<String>,
+    },
+}
+
+/// The record: unbroken, as far as its newest part goes.
+pub(crate) fn audit(seen: &Audit) -> Check {
+    const NAME: &str = "audit";
+    match seen {
+        Audit::NotAsked => Check::ok(NAME, "is verified while the daemon runs"),
+        Audit::Mute(failure) => Check::warn(
+            NAME,
+            format!("cannot be verified: {}", failure.message),
+            "mainstay explain /audit",
+        ),
+        Audit::Looked {
+            checked,
+            broken: None,
+        } => Check::ok(NAME, format!("the newest {checked} entries hold")),
+        Audit::Looked {
+            broken: Some(broken),
+            ..
+        } => Check::fail(
+            NAME,
+            format!("the record of what people did was changed: {broken}"),
+            "mainstay audit verify, and compare with an export or a backup from before",
+        ),
+    }
+}
+
 /// What asking the daemon came to.
 #[derive(Debug)]
 pub(crate) enum Daemon {

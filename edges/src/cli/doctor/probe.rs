@@ -32,7 +32,7 @@ use super::{
         version,
     },
     Check,
-    judge::{self, Daemon, Database, Directory, DirectoryAbout, Port, Service, Shell},
+    judge::{self, Audit, Daemon, Database, Directory, DirectoryAbout, Port, Service, Shell},
     judge_system::{self, Clock, Limits, Space},
     process,
 };
@@ -41,6 +41,8 @@ use super::{
 const DAEMON_LIMIT: Duration = Duration::from_secs(3);
 /// Time for reading the database from end to end.
 const DATABASE_LIMIT: Duration = Duration::from_secs(20);
+/// Entries of the record that are looked at.
+const NEWEST_ENTRIES: u32 = 1_000;
 /// How long the two clocks are compared.
 const CLOCK_SPAN: Duration = Duration::from_millis(20);
 /// Directories of the data directory whose newest file is looked for; deeper ones are not.
@@ -65,6 +67,7 @@ pub(crate) fn all(session: &Session) -> Result<Vec<Check>, Failure> {
             ),
             judge::database(&database(&home, loaded.as_ref().ok()).await),
             judge::daemon(&daemon),
+            judge::audit(&audit(&daemon, &session.client()?).await),
             port(loaded.as_ref().ok(), &daemon),
             judge::shell(&shell(session, loaded.as_ref().ok())),
             judge_system::clock(&clock(&home).await),
@@ -102,6 +105,22 @@ async fn daemon(home: &Path, client: &Client) -> Daemon {
         commit: text("commit"),
         level,
         pid,
+    }
+}
+
+/// What the newest part of the record came to.
+async fn audit(daemon: &Daemon, client: &Client) -> Audit {
+    if !matches!(daemon, Daemon::Up { .. }) {
+        return Audit::NotAsked;
+    }
+    let client = client.within(DAEMON_LIMIT);
+    let target = format!("/api/v1/audit/verify?newest={NEWEST_ENTRIES}");
+    match client.ask(Method::GET, &target, None).await {
+        Ok(found) => Audit::Looked {
+            checked: found["checked"].as_u64().unwrap_or(0),
+            broken: found["broken"]["message"].as_str().map(str::to_owned),
+        },
+        Err(error) => Audit::Mute(client.failure(error)),
     }
 }
 

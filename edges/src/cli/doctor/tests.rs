@@ -8,11 +8,26 @@ use supervisor::Level;
 use super::super::{exit::Exit, failure::Failure, screen::Style};
 use super::{
     Check, Verdict, json_text,
-    judge::{self, Daemon, Database, Directory, DirectoryAbout, Port, Service, Shell},
+    judge::{self, Audit, Daemon, Database, Directory, DirectoryAbout, Port, Service, Shell},
     judge_system::{self, Clock, Limits, Space},
     process::Program,
     report,
 };
+
+#[test]
+fn a_record_that_was_changed_fails() {
+    let looked = |broken: Option<&str>| Audit::Looked {
+        checked: 12,
+        broken: broken.map(str::to_owned),
+    };
+    is(&judge::audit(&looked(None)), Verdict::Ok);
+    is(&judge::audit(&Audit::NotAsked), Verdict::Ok);
+    let mute = Audit::Mute(Failure::failed("the database is not available"));
+    is(&judge::audit(&mute), Verdict::Warn);
+    let broken = judge::audit(&looked(Some("entry 7 is missing")));
+    is(&broken, Verdict::Fail);
+    assert!(broken.finding.ends_with("entry 7 is missing"), "{broken:?}");
+}
 
 fn up(level: Level) -> Daemon {
     Daemon::Up {

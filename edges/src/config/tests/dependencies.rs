@@ -96,3 +96,18 @@ fn what_does_not_fit_is_refused_at_its_place() {
     assert_faults("[dependencies]\nmin_calls = «conflict»101\n");
     assert_faults("[dependencies]\nopen_max = «conflict»\"500ms\"\n");
 }
+
+#[test]
+fn an_outside_issuer_is_configured_by_its_name() {
+    let issuer = "[accounts.issuers.corp]\nissuer = \"https://id.example.org\"\nclient_id = \"m\"\nclient_secret = \"s\"\n\
+                  redirect_uri = \"https://m.example.org/api/v1/auth/issuers/corp/callback\"\n";
+    let text = format!("{issuer}[dependencies.\"accounts.issuer_corp\"]\ntimeout = \"7s\"\n");
+    let settings = load_text(&text).unwrap().settings;
+    let made = settings
+        .dependencies
+        .dependency("/accounts/issuer_corp", |base| base);
+    assert_eq!(made.policy().timeout, Duration::from_secs(7));
+    let misspelt = text.replace("issuer_corp\"", "issuer_crop\"");
+    let refused = load_text(&misspelt).unwrap_err().to_string();
+    assert!(refused.contains("issuer_crop"), "{refused}");
+}

@@ -48,7 +48,7 @@ pub(crate) struct Since {
     params(("id" = String, Path, format = "uuid"), Since),
     responses((status = 101, description = "The WebSocket"),
         (status = 400, description = "`http.bad_upgrade`, `http.unknown_sub_protocol`"),
-        (status = 403, description = "`http.foreign_origin`"),
+        (status = 403, description = "`http.foreign_origin`, `ptys.role_not_allowed`"),
         (status = 404, description = "`ptys.not_found`"),
         (status = 409, description = "`ptys.lost`"),
         (status = 426, description = "`http.upgrade_required`"),
@@ -62,7 +62,8 @@ pub(crate) async fn attach(
     upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     let place = StreamPlace::take(&edge, &caller)?;
-    let attachment = edge.handles.ptys.attach(id, asked.since).await?;
+    let terminals = edge.handles.ptys.of(caller.viewer());
+    let attachment = terminals.attach(id, asked.since).await?;
     let session = session::Session::new(&edge, attachment, place, connection);
     Ok(upgrade.begin(|socket| session.run(socket)))
 }

@@ -20,7 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use tokio_util::sync::CancellationToken;
 
 use super::upgrade::MAX_MESSAGE;
-use crate::http::caller::Gate;
+use crate::http::caller::{Caller, Gate};
 use crate::http::problem::Problem;
 use crate::http::{About, AppState, Drain, Limits, Listeners, Parts, Server, router};
 use crate::wire::Handles;
@@ -34,7 +34,7 @@ type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 struct OpenGate(CancellationToken);
 
 impl Gate for OpenGate {
-    fn verify<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Identity, Problem>> {
+    fn verify<'a>(&'a self, _token: &'a str) -> BoxFuture<'a, Result<Caller, Problem>> {
         let identity = Identity {
             token_id: Id::from_bytes([7; 16]),
             name: "test".into(),
@@ -43,10 +43,10 @@ impl Gate for OpenGate {
             scopes: [].into_iter().collect(),
             expires_at: None,
         };
-        Box::pin(async move { Ok(identity) })
+        Box::pin(async move { Ok(Caller::Token(identity)) })
     }
 
-    fn ended(&self, _identity: &Identity) -> BoxFuture<'static, ()> {
+    fn ended(&self, _caller: &Caller) -> BoxFuture<'static, ()> {
         Box::pin(self.0.clone().cancelled_owned())
     }
 }
@@ -71,6 +71,10 @@ impl House {
         // Terminals need the store softly; here it is switched off.
         builder.disable::<store::Store>("not needed here");
         let accounts = Accounts::handle(builder.address::<Accounts>());
+        let mail = mail::Outgoing::handle(builder.address::<mail::Outgoing>());
+        let idempotency = builder.address::<idempotency::Idempotency>();
+        let idempotency = idempotency::Idempotency::handle(idempotency);
+        let audit = audit::Audit::handle(builder.address::<audit::Audit>());
         let system = builder.start().await.expect("a tree");
         timeout(SOON, system.ready()).await.expect("ready");
 
@@ -82,7 +86,10 @@ impl House {
             drills: crate::drills::Drills::new(false, system.clone()),
             system: system.clone(),
             accounts,
+            audit,
+            idempotency,
             ledger: ledger::LedgerHandle::default(),
+            mail,
             ptys: ptys.clone(),
         };
         let about = About {
@@ -99,6 +106,7 @@ impl House {
             about,
             started: Instant::now(),
             is_loopback_only: true,
+            tls: None,
         };
         let state = AppState::with_gate(parts, Arc::new(OpenGate(revoked.clone())));
         let gauges = Arc::clone(&state.listening);
@@ -126,7 +134,12 @@ impl House {
             rows: 24,
             ..NewTerminal::default()
         };
-        let terminal = self.ptys.open(new).await.expect("a terminal");
+        let terminal = self
+            .ptys
+            .of(ptys::Viewer::Operator)
+            .open(new)
+            .await
+            .expect("a terminal");
         if !script.is_empty() {
             let mut client = self.attach(&terminal).await;
             type_in(&mut client, script).await;
@@ -360,7 +373,12 @@ async fn a_peer_that_is_dead_is_let_go_and_one_that_answers_is_kept() {
     let mut alive = house.attach(&terminal).await;
     let viewers = async {
         loop {
-            let info = house.ptys.get(terminal.id).await.expect("there");
+            let info = house
+                .ptys
+                .of(ptys::Viewer::Operator)
+                .get(terminal.id)
+                .await
+                .expect("there");
             if info.viewers == 1 {
                 break;
             }

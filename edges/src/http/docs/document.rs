@@ -33,10 +33,40 @@ pub(super) fn complete(mut document: Value) -> (Value, Vec<Vec<String>>) {
         complete_operation(operation, route);
     }
     describe(&mut document);
+    join_descriptions(&mut document);
     if let Some(Value::Object(paths)) = document.get_mut("paths") {
         spell_out(paths);
     }
     (document, media_types)
+}
+
+/// A description beside another schema comes as an `allOf` of that schema and an object that has nothing but the description, which
+/// no value but an object could satisfy. Here the schema gets the description.
+fn join_descriptions(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(join_descriptions),
+        Value::Object(fields) => {
+            fields.values_mut().for_each(join_descriptions);
+            if let Some(joined) = joined(fields) {
+                *value = joined;
+            }
+        }
+        _ => {}
+    }
+}
+
+fn joined(fields: &Map<String, Value>) -> Option<Value> {
+    let [schema, beside] = fields.get("allOf")?.as_array()?.as_slice() else {
+        return None;
+    };
+    let beside = beside.as_object()?;
+    let mut schema = schema.as_object()?.clone();
+    let is_description = beside
+        .iter()
+        .all(|(key, value)| key == "description" || key == "type" && value == "object");
+    let description = beside.get("description").filter(|_| is_description)?;
+    schema.insert("description".to_owned(), description.clone());
+    Some(Value::Object(schema))
 }
 
 fn success_types(operation: &Value) -> Vec<String> {
@@ -81,8 +111,10 @@ fn complete_operation(operation: &mut Value, route: &Route) {
         common.extend([
             &codes::MALFORMED_JSON,
             &codes::BAD_BODY,
+            &codes::BODY_TIMEOUT,
             &codes::BODY_TOO_LARGE,
             &codes::UNSUPPORTED_MEDIA_TYPE,
+            &codes::ENCODED_BODY,
         ]);
     }
     if has_body || has_query {
@@ -92,7 +124,7 @@ fn complete_operation(operation: &mut Value, route: &Route) {
         common.extend([&codes::BAD_KEY, &codes::KEY_REUSED]);
     }
     if !route.is_probe {
-        common.extend([&codes::OVERLOADED, &codes::DRAINING]);
+        common.extend([&codes::RATE_LIMITED, &codes::OVERLOADED, &codes::DRAINING]);
     }
     let Some(operation) = operation.as_object_mut() else {
         return;
@@ -130,9 +162,13 @@ fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
                 format!("a token without scopes, or with {}", words.join(" or ")),
             )
         }
+        Needs::Unlimited => (
+            json!([{ "token": [] }]),
+            "a token without scopes, of any role".to_owned(),
+        ),
         Needs::Everything => (
             json!([{ "token": [] }]),
-            "a token without scopes".to_owned(),
+            "a token without scopes, of an administrator or owner".to_owned(),
         ),
     };
     operation.insert("security".to_owned(), security);
@@ -295,7 +331,24 @@ const TAGS: &[(&str, &str)] = &[
         "drills",
         "Real faults on purpose, where configuration allows them.",
     ),
+    (
+        "people",
+        "Who may come in: the first owner, signing in, oneself, and looking after others.",
+    ),
+    (
+        "audit",
+        "The record of what people did: read it, prove it, take it elsewhere.",
+    ),
     ("tokens", "Personal access tokens, the way in over TCP."),
+    (
+        "auth",
+        "The own account: second factors, outside issuers, a forgotten password, the address.",
+    ),
+    (
+        "sessions",
+        "Sign-ins that last: the next tokens, leaving, what is signed in where.",
+    ),
+    ("mail", "Outgoing mail: what waits, and what became of it."),
     ("about", "This description of the API."),
 ];
 
@@ -311,6 +364,9 @@ fields are refused. Lists answer `{items, next_cursor}` and take `limit` (1 to 2
 
 **Errors** are `application/problem+json` (RFC 9457) with a stable `code`; bad input is answered with all findings at \
 once, each with its JSON pointer. `Retry-After` says when trying again makes sense.
+
+**Rates** are limited by account, and by address until a token was verified. Every answer of a limited route tells the quota \
+(`RateLimit-Policy`) and what is left of it (`RateLimit`); beyond it the answer is 429 with `Retry-After`.
 
 **Creating** something can be asked for twice: with an `Idempotency-Key` the second request gets the first one's answer.
 

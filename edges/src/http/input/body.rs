@@ -1,20 +1,29 @@
 //! A JSON body as a typed value.
 
+use std::time::Duration;
+
+use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
+use bytes::BytesMut;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use supervisor::Finding;
+use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
 use super::check::{Pointer, check};
 use super::read::{SyntaxError, read};
 use super::rules::Rules;
 use crate::http::codes;
+use crate::http::limits::Limits;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
+
+/// What a body has to come at on the average, once its grace is over.
+const LEAST_BYTES_PER_SECOND: u32 = 4 * 1024;
 
 /// A body that was read, checked against the schema of `T` and found right.
 #[derive(Debug)]
@@ -29,7 +38,7 @@ where
     async fn from_request(request: Request, edge: &AppState) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
         require_json(&parts.headers)?;
-        let bytes = whole_body(&parts.headers, body, edge.limits.max_json_bytes).await?;
+        let bytes = whole_body(&parts.headers, body, &edge.limits).await?;
         parse(&bytes).map(Self)
     }
 }
@@ -56,32 +65,84 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(&codes::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
-/// The whole body, at most `limit` bytes of it.
+/// The whole body, at most as long and as slow as the limits say.
 ///
 /// # Errors
-/// 413 when there is more, 400 when it breaks off.
+/// 413 when there is more, 408 when it stops or comes too slowly, 400 when it breaks off.
 pub(crate) async fn whole_body(
     headers: &HeaderMap,
     body: Body,
-    limit: usize,
+    limits: &Limits,
 ) -> Result<Bytes, Problem> {
+    let limit = limits.max_json_bytes;
     let declared = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok());
     if declared.is_some_and(|length: usize| length > limit) {
         return Err(too_large(limit));
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => Err(too_large(limit)),
-        Err(error) => {
-            tracing::debug!(error, "body was cut short");
-            Err(Problem::new(
-                &codes::BAD_BODY,
-                "the body could not be read to its end; send it again",
-            ))
+    let mut body = Limited::new(body, limit);
+    let mut pace = Pace::begin(limits.body_timeout);
+    let mut whole = BytesMut::new();
+    loop {
+        match timeout_at(pace.deadline(), body.frame()).await {
+            Err(_late) => return Err(too_slow()),
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Ok(frame))) => {
+                // Trailers say nothing that is asked for here.
+                if let Ok(data) = frame.into_data() {
+                    pace.came(data.len());
+                    whole.extend_from_slice(&data);
+                }
+            }
+            Ok(Some(Err(error))) => return Err(broken(&error, limit)),
         }
     }
+}
+
+/// How far a body has to be by now.
+///
+/// A limit on silence alone is no limit: a byte a second is never silent. So after a grace the body must have come at a least rate
+/// on the average.
+struct Pace {
+    begun: Instant,
+    grace: Duration,
+    received: usize,
+}
+
+impl Pace {
+    fn begin(grace: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            grace,
+            received: 0,
+        }
+    }
+
+    fn came(&mut self, bytes: usize) {
+        self.received = self.received.saturating_add(bytes);
+    }
+
+    /// When the body is too slow if nothing more comes; never behind the request's own deadline, which would tell a 504.
+    fn deadline(&self) -> Instant {
+        let bytes = u32::try_from(self.received).unwrap_or(u32::MAX);
+        let due = self.begun + self.grace + Duration::from_secs(1) * bytes / LEAST_BYTES_PER_SECOND;
+        supervisor::ambient_deadline().map_or(due, |deadline| due.min(deadline))
+    }
+}
+
+fn too_slow() -> Problem {
+    let detail = "the body stopped or came too slowly; send it again, faster";
+    Problem::new(&codes::BODY_TIMEOUT, detail)
+}
+
+fn broken(error: &BoxError, limit: usize) -> Problem {
+    if error.downcast_ref::<LengthLimitError>().is_some() {
+        return too_large(limit);
+    }
+    tracing::debug!(error, "body was cut short");
+    let detail = "the body could not be read to its end; send it again";
+    Problem::new(&codes::BAD_BODY, detail)
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -6,11 +6,12 @@
 //! What the document promises and what the server refuses therefore cannot drift apart.
 //!
 //! Layout: `read` text to value (duplicate keys found), `rules` schema to rules, `check` value against rules, `body` and
-//! `query` the two extractors, `id` ids in paths, `page` the parameters of lists.
+//! `query` the two extractors, `id` ids in paths, `if_match` versions, `page` the parameters of lists.
 
 mod body;
 mod check;
 mod id;
+mod if_match;
 mod page;
 mod query;
 mod read;
@@ -18,6 +19,7 @@ mod rules;
 
 pub(crate) use body::{Json, whole_body};
 pub(crate) use id::PathId;
+pub(crate) use if_match::IfMatch;
 pub(crate) use page::PageQuery;
 pub(crate) use query::Query;
 

@@ -20,6 +20,11 @@ pub(crate) struct PageQuery {
 }
 
 impl PageQuery {
+    /// The same parameters, read as a part of others.
+    pub(crate) fn new(limit: Option<u32>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// The page asked for.
     ///
     /// # Errors

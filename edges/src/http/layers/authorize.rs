@@ -3,13 +3,18 @@
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::request::Parts;
 use tracing::Span;
 
-use crate::http::caller::{Caller, identify};
+use super::limit::spend;
+use crate::http::caller::{Caller, Doors, identify};
+use crate::http::codes;
 use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
+use crate::http::rates::Standing;
 use crate::http::routes::{Needs, RouteId, TABLE};
+use crate::http::source::source_of;
 use crate::http::state::AppState;
 
 /// The layer.
@@ -19,27 +24,57 @@ pub(super) async fn authorize(
     next: Next,
 ) -> Response {
     let (mut parts, body) = request.into_parts();
-    match admitted(&edge, &parts).await {
-        Ok(Some(caller)) => {
-            Span::current().record("caller", tracing::field::display(&caller));
-            parts.extensions.insert(caller);
+    let mut standing = None;
+    let mut response = match admitted(&edge, &parts, &mut standing).await {
+        Ok(caller) => {
+            if let Some(caller) = caller {
+                Span::current().record("caller", tracing::field::display(&caller));
+                parts.extensions.insert(caller);
+            }
+            next.run(Request::from_parts(parts, body)).await
         }
-        Ok(None) => {}
-        Err(problem) => return problem.into_response(),
+        Err(problem) => problem.into_response(),
+    };
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
     }
-    next.run(Request::from_parts(parts, body)).await
+    response
 }
 
-/// The caller, if the route asks for one, once it is clear that the caller may.
-async fn admitted(edge: &AppState, request: &Parts) -> Result<Option<Caller>, Problem> {
+/// The caller, if the route asks for one, once it is counted and clear that the caller may.
+async fn admitted(
+    edge: &AppState,
+    request: &Parts,
+    standing: &mut Option<Standing>,
+) -> Result<Option<Caller>, Problem> {
     let needs = needs_of(request)?;
     if needs == Needs::Nothing {
         return Ok(None);
     }
     let peer = peer_of(request)?;
-    let caller = identify(&peer, &request.headers, &*edge.gate).await?;
+    let doors = Doors {
+        gate: &*edge.gate,
+        tickets: &edge.tickets,
+        jar: edge.jar(request),
+    };
+    let caller = identify(&peer, request, &doors).await;
+    let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;
+    let route = request.extensions.get::<RouteId>().map(|id| id.route());
+    *standing = spend(edge, route, &caller);
+    if let Some(over) = standing.filter(|standing| standing.is_over) {
+        return Err(over.refusal());
+    }
     caller.may(needs)?;
     Ok(Some(caller))
+}
+
+/// Puts a wrong token on record. One that could not be checked, and a request without any, are none.
+fn note_refusal(edge: &AppState, request: &Parts, problem: &Problem) {
+    let is_refusal = problem.status() == StatusCode::UNAUTHORIZED;
+    if is_refusal && problem.code() != codes::MISSING_TOKEN.code {
+        let source = source_of(request);
+        edge.handles.audit.refused(&source, problem.code());
+    }
 }
 
 /// What the request needs. A path that is not served, or not with this method, still asks for a login: a stranger

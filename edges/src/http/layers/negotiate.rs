@@ -1,9 +1,14 @@
-//! Whether the client can read what the route answers with, as the OpenAPI document states it.
+//! Whether both sides can read each other: the body as it was sent, and what the route answers with, as the OpenAPI document
+//! states it.
+//!
+//! A compressed body is refused. To inflate it with a bound would do, but nothing that is sent here needs it, and what is never
+//! inflated is no bomb.
 
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, header};
 
 use crate::http::codes;
 use crate::http::problem::Problem;
@@ -16,6 +21,9 @@ pub(super) async fn negotiate(
     request: Request,
     next: Next,
 ) -> Response {
+    if is_encoded(request.headers()) && !request.body().is_end_stream() {
+        return encoded();
+    }
     if takes_anything(request.headers()) {
         return next.run(request).await;
     }
@@ -27,6 +35,23 @@ pub(super) async fn negotiate(
         }
         _ => next.run(request).await,
     }
+}
+
+/// Whether the body is anything but itself.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let given = headers.get_all(header::CONTENT_ENCODING).iter();
+    given
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|coding| !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
+}
+
+fn encoded() -> Response {
+    Problem::new(&codes::ENCODED_BODY, codes::ENCODED_BODY.meaning)
+        .with_header(
+            header::ACCEPT_ENCODING,
+            HeaderValue::from_static("identity"),
+        )
+        .into_response()
 }
 
 /// Most clients do; nothing needs to be looked up for them.
@@ -99,5 +124,22 @@ mod tests {
             assert_eq!(accepts(&headers, &json), is_fine, "{accept}");
         }
         assert!(accepts(&HeaderMap::new(), &json));
+    }
+
+    #[test]
+    fn only_a_plain_body_is_read() {
+        for (coding, is_plain) in [
+            ("identity", true),
+            ("Identity", true),
+            ("identity, identity", true),
+            ("gzip", false),
+            ("identity, br", false),
+            ("", false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_ENCODING, coding.parse().expect("ascii"));
+            assert_eq!(is_encoded(&headers), !is_plain, "{coding}");
+        }
+        assert!(!is_encoded(&HeaderMap::new()));
     }
 }

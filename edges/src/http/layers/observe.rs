@@ -1,6 +1,7 @@
 //! The outermost layer: every request gets an id, a span, an answer in the right form, a count and a line in the log.
 
 use std::any::Any;
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,11 +10,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use ground::Id;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::headers::Browser;
 use super::trace::TraceContext;
+use crate::http::client::{ClientAddress, origin_of};
 use crate::http::codes;
 use crate::http::listen::Connection;
 use crate::http::problem::{self, Problem};
@@ -53,6 +56,8 @@ struct Told {
     path: String,
     route: Option<RouteId>,
     peer: String,
+    /// The address behind trusted proxies.
+    client: Option<IpAddr>,
     started: Instant,
 }
 
@@ -64,7 +69,13 @@ pub(super) async fn observe(
 ) -> Response {
     let id = RequestId::of(request.headers());
     let trace = TraceContext::of(request.headers());
-    let told = Told::of(&request);
+    let (client, reached) = origin_of(
+        request.extensions().get::<Connection>(),
+        request.headers(),
+        &edge.limits.proxies,
+    );
+    let told = Told::of(&request, client);
+    let browser = Browser::of(&edge, request.headers(), reached.is_secure);
     let span = tracing::info_span!(
         "request",
         request_id = &*id.0,
@@ -73,6 +84,8 @@ pub(super) async fn observe(
     );
     request.extensions_mut().insert(id.clone());
     request.extensions_mut().insert(trace);
+    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(reached);
     if let Some(route) = told.route {
         request.extensions_mut().insert(route);
     }
@@ -85,7 +98,10 @@ pub(super) async fn observe(
     let _entered = span.enter();
     let response = answer.unwrap_or_else(|panic| of_panic(&*panic));
     let mut response = problem::render(response, &id.0);
-    finish(response.headers_mut(), &id);
+    browser.protect(&mut response);
+    if let Ok(value) = HeaderValue::from_str(&id.0) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
     edge.meters
         .record(told.route, response.status(), told.started.elapsed());
     told.log(response.status());
@@ -93,7 +109,7 @@ pub(super) async fn observe(
 }
 
 impl Told {
-    fn of(request: &Request) -> Self {
+    fn of(request: &Request, ClientAddress(client): ClientAddress) -> Self {
         let matched = request.extensions().get::<MatchedPath>();
         let connection = request.extensions().get::<Connection>();
         Self {
@@ -101,6 +117,7 @@ impl Told {
             path: request.uri().path().to_owned(),
             route: matched.and_then(|path| RouteId::find(request.method(), path.as_str())),
             peer: connection.map_or_else(String::new, |connection| connection.peer.to_string()),
+            client,
             started: Instant::now(),
         }
     }
@@ -110,12 +127,13 @@ impl Told {
         let Self {
             method, path, peer, ..
         } = self;
+        let client = self.client.map(tracing::field::display);
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         let status = status.as_u16();
         if self.route.is_some_and(|id| id.route().is_probe) {
-            tracing::debug!(target: "access", %method, path, status, ms, peer, "request");
+            tracing::debug!(target: "access", %method, path, status, ms, peer, client, "request");
         } else {
-            tracing::info!(target: "access", %method, path, status, ms, peer, "request");
+            tracing::info!(target: "access", %method, path, status, ms, peer, client, "request");
         }
     }
 }
@@ -128,31 +146,6 @@ fn of_panic(panic: &(dyn Any + Send)) -> Response {
     tracing::error!(panic = text, "a handler panicked");
     let detail = "something went wrong on the server; the log has it under this request id";
     Problem::new(&codes::INTERNAL, detail).into_response()
-}
-
-/// Headers of every answer. What a handler set stays.
-fn finish(headers: &mut HeaderMap, id: &RequestId) {
-    let fixed = [
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; frame-ancestors 'none'",
-        ),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-    ];
-    for (name, value) in fixed {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    }
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
-        headers.insert(REQUEST_ID, value);
-    }
 }
 
 #[cfg(test)]

@@ -37,10 +37,28 @@ impl Host {
         uri.authority().map(Self::of).or(named)
     }
 
-    /// Whether this is the machine itself, by a name that no DNS server decides about.
-    pub(super) fn is_loopback_name(&self) -> bool {
+    /// Reads a host as a header spells it.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        parse(text.as_bytes())
+    }
+
+    /// Whether no DNS server decides where this leads: an address, or a name of the machine itself.
+    pub(super) fn is_not_for_dns(&self) -> bool {
+        self.address().is_some() || self.is_localhost()
+    }
+
+    /// Whether this is the machine that the client runs on.
+    pub(super) fn is_this_machine(&self) -> bool {
+        self.is_localhost() || self.address().is_some_and(|address| address.is_loopback())
+    }
+
+    fn address(&self) -> Option<IpAddr> {
         let bare = self.name.trim_start_matches('[').trim_end_matches(']');
-        bare.parse::<IpAddr>().is_ok() || bare == "localhost" || bare.ends_with(".localhost")
+        bare.parse().ok()
+    }
+
+    fn is_localhost(&self) -> bool {
+        self.name == "localhost" || self.name.ends_with(".localhost")
     }
 
     pub(super) fn name(&self) -> &str {
@@ -54,19 +72,20 @@ fn parse(text: &[u8]) -> Option<Host> {
     (!has_user && !authority.host().is_empty()).then(|| Host::of(&authority))
 }
 
-/// Whether a page of `origin` may act on the server that it reached as `host`.
-pub(super) fn is_own(origin: &str, host: &Host, allowed: &[String]) -> bool {
-    if allowed
-        .iter()
-        .any(|entry| entry.trim_end_matches('/').eq_ignore_ascii_case(origin))
-    {
-        return true;
-    }
+/// Whether `origin` is one of those that are configured.
+pub(super) fn is_listed(origin: &str, listed: &[String]) -> bool {
+    let mut listed = listed.iter();
+    listed.any(|entry| entry.trim_end_matches('/').eq_ignore_ascii_case(origin))
+}
+
+/// Whether a page of `origin` comes from the server itself, reached as `host`. One that came in plain text may have been
+/// altered on its way, so it is foreign to a server that was reached over TLS.
+pub(super) fn is_own(origin: &str, host: &Host, is_secure: bool) -> bool {
     let Some((scheme, rest)) = origin.split_once("://") else {
         return false;
     };
     let default_port = match scheme.to_ascii_lowercase().as_str() {
-        "http" => 80,
+        "http" if !is_secure => 80,
         "https" => 443,
         _ => return false,
     };
@@ -93,6 +112,9 @@ mod tests {
     #[test]
     fn own_origins_are_told_from_foreign_ones() {
         let allowed = vec!["https://console.example".to_owned()];
+        let may = |origin: &str, at: &str, is_secure: bool| {
+            is_listed(origin, &allowed) || is_own(origin, &host(at), is_secure)
+        };
         for (origin, at, is_ours) in [
             ("http://127.0.0.1:4110", "127.0.0.1:4110", true),
             ("http://LOCALHOST:4110", "localhost:4110", true),
@@ -118,12 +140,9 @@ mod tests {
             ("null", "null", false),
             ("", "box", false),
         ] {
-            assert_eq!(
-                is_own(origin, &host(at), &allowed),
-                is_ours,
-                "{origin} at {at}"
-            );
+            assert_eq!(may(origin, at, false), is_ours, "{origin} at {at}");
         }
+        assert!(may("https://box", "box", true) && !may("http://box", "box", true));
     }
 
     #[test]
@@ -135,10 +154,20 @@ mod tests {
             "app.localhost",
             "192.168.1.2",
         ] {
-            assert!(host(name).is_loopback_name(), "{name}");
+            assert!(host(name).is_not_for_dns(), "{name}");
+        }
+        for (name, is_here) in [
+            ("localhost:1", true),
+            ("a.localhost", true),
+            ("127.0.0.2", true),
+            ("[::1]", true),
+            ("192.168.1.2", false),
+            ("rebind.example", false),
+        ] {
+            assert_eq!(host(name).is_this_machine(), is_here, "{name}");
         }
         for name in ["rebind.example", "localhost.example", "127.0.0.1.example"] {
-            assert!(!host(name).is_loopback_name(), "{name}");
+            assert!(!host(name).is_not_for_dns(), "{name}");
         }
     }
 

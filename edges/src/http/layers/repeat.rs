@@ -5,11 +5,13 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName};
+use sha2::{Digest, Sha256};
 use tracing::{Instrument, Span};
 
 use crate::http::caller::Caller;
 use crate::http::codes;
 use crate::http::input::whole_body;
+use crate::http::lasting::Lasting;
 use crate::http::problem::Problem;
 use crate::http::repeats::RepeatKey;
 use crate::http::routes::RouteId;
@@ -42,7 +44,11 @@ fn key_of(request: &Request) -> Result<Option<RepeatKey>, Problem> {
     };
     let key = header(request.headers())?;
     Ok(key.map(|key| RepeatKey {
-        caller: caller.to_string(),
+        // A key outlives the session in which it was first sent.
+        caller: match caller.user() {
+            Some(user) => format!("user:{user}"),
+            None => caller.to_string(),
+        },
         route: *route,
         path: request.uri().path().to_owned(),
         key,
@@ -74,17 +80,17 @@ async fn once(
     next: Next,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
-    let bytes = whole_body(&parts.headers, body, edge.limits.max_json_bytes).await?;
+    let bytes = whole_body(&parts.headers, body, &edge.limits).await?;
     let request = Request::from_parts(parts, Body::from(bytes.clone()));
-    let deadline = supervisor::ambient_deadline();
-    let run = async move {
-        let run = next.run(request);
-        match deadline {
-            Some(deadline) => supervisor::with_deadline(deadline, run).await,
-            None => run.await,
-        }
+    let fingerprint: [u8; 32] = Sha256::digest(&bytes).into();
+    let lasting = Lasting {
+        keys: edge.handles.idempotency.clone(),
+        key: key.clone(),
+        fingerprint,
+        deadline: supervisor::ambient_deadline(),
     };
+    let run = async move { lasting.run(next.run(request)).await };
     edge.repeats
-        .once(key, &bytes, run.instrument(Span::current()))
+        .once(key, fingerprint, run.instrument(Span::current()))
         .await
 }

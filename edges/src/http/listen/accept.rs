@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{Connection, Protocol};
+use super::crowd::Crowd;
 use super::descriptors::make_room;
 use super::drain::Drain;
 use super::front::{Arrived, Detached, Front, HANDOVERS, Handover, Sorter};
@@ -27,6 +28,12 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from
 /// What connections get to write their last bytes once they are asked to end, even when the limit is used up.
 const LAST_BYTES: Duration = Duration::from_millis(250);
 
+/// What a client beyond a limit is told, around the reason.
+const REFUSAL_HEAD: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
+    Retry-After: 1\r\nConnection: close\r\n\r\n\
+    {\"type\":\"/api/docs#http.overloaded\",\"title\":\"Overloaded\",\"status\":503,\"detail\":\"";
+const REFUSAL_TAIL: &str = "\",\"code\":\"http.overloaded\",\"request_id\":\"\",\"errors\":[]}";
+
 /// A running listener. Dropping it ends the listener and every connection at once; [`Server::drain`] ends it gently.
 #[derive(Debug)]
 pub struct Server {
@@ -35,6 +42,8 @@ pub struct Server {
     streams: TaskTracker,
     streams_ended: CancellationToken,
     serving: OwnedTask,
+    /// Follows the files of the certificate.
+    _renewal: Option<OwnedTask>,
     front: Front,
     connections: TaskTracker,
 }
@@ -67,7 +76,8 @@ impl Server {
         };
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
-        let protocol = Arc::new(Protocol::new(limits, &drain, executor));
+        let tls = listeners.tls.clone();
+        let protocol = Arc::new(Protocol::new(limits, &drain, executor, tls.clone()));
         let (main, handovers) = mpsc::channel(HANDOVERS);
         let serving = serve_handovers(handovers, Arc::clone(&protocol), router.clone());
         let acceptor = Acceptor {
@@ -78,6 +88,10 @@ impl Server {
                 silence: limits.header_timeout,
             },
             tcp_places: Arc::new(Semaphore::new(make_room(limits))),
+            crowd: Arc::new(Crowd::new(
+                limits.max_connections_per_address,
+                limits.proxies.clone(),
+            )),
             local_places: Arc::new(Semaphore::new(limits.max_local_connections)),
             gauges,
             owner: rustix::process::geteuid().as_raw(),
@@ -93,6 +107,7 @@ impl Server {
             streams,
             streams_ended,
             serving: supervisor::task::spawn(serving),
+            _renewal: tls.map(|tls| supervisor::task::spawn(tls.follow())),
             front,
             connections,
         })
@@ -134,6 +149,7 @@ impl Drop for Server {
 struct Acceptor {
     sorter: Sorter,
     tcp_places: Arc<Semaphore>,
+    crowd: Arc<Crowd>,
     local_places: Arc<Semaphore>,
     gauges: Arc<ListenGauges>,
     owner: u32,
@@ -201,14 +217,30 @@ impl Acceptor {
 
     fn admit_tcp(&mut self, stream: TcpStream, address: std::net::SocketAddr) {
         let Ok(place) = Arc::clone(&self.tcp_places).try_acquire_owned() else {
-            self.gauges.refused.fetch_add(1, Ordering::Relaxed);
-            return refuse(&stream);
+            return self.refuse(&stream, "too many connections are open");
+        };
+        let Some(seat) = self.crowd.enter(address.ip()) else {
+            return self.refuse(&stream, "too many connections are open from this address");
         };
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY not set");
         }
-        let connection = Connection::new(Peer::Tcp(address), place, Arc::clone(&self.gauges));
+        let gauges = Arc::clone(&self.gauges);
+        let connection = Connection::new(Peer::Tcp(address), place, Some(seat), gauges);
         self.own(stream, connection);
+    }
+
+    /// Tells a client beyond a limit why it is not served; whether it reads that is its own affair. One that speaks TLS would not
+    /// understand.
+    fn refuse(&self, stream: &TcpStream, detail: &str) {
+        self.gauges.refused.fetch_add(1, Ordering::Relaxed);
+        if self.sorter.protocol.is_tls() {
+            return;
+        }
+        let answer = format!("{REFUSAL_HEAD}{detail}{REFUSAL_TAIL}");
+        if stream.try_write(answer.as_bytes()).is_err() {
+            tracing::debug!("client beyond the connection limit left");
+        }
     }
 
     fn admit_local(&mut self, stream: UnixStream) {
@@ -222,7 +254,7 @@ impl Acceptor {
                     uid: peer.uid(),
                     pid: peer.pid(),
                 };
-                let connection = Connection::new(peer, place, Arc::clone(&self.gauges));
+                let connection = Connection::new(peer, place, None, Arc::clone(&self.gauges));
                 self.own(stream, connection);
             }
             Ok(peer) => tracing::warn!(
@@ -273,7 +305,7 @@ async fn serve(handover: Handover, protocol: Arc<Protocol>, router: Router) {
     } = handover;
     match io {
         Detached::Tcp(io) => match TcpStream::from_std(io) {
-            Ok(io) => protocol.serve(io, connection, router).await,
+            Ok(io) => protocol.serve_tcp(io, connection, router).await,
             Err(error) => tracing::warn!(%error, "connection lost on its way"),
         },
         Detached::Local(io) => match UnixStream::from_std(io) {
@@ -309,17 +341,6 @@ fn is_clients(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionRefused
             | io::ErrorKind::Interrupted
     )
-}
-
-/// Tells a client beyond the limit why it is not served; whether it reads that is its own affair.
-fn refuse(stream: &TcpStream) {
-    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n\
-        Retry-After: 1\r\nConnection: close\r\n\r\n\
-        {\"type\":\"/api/docs#http.overloaded\",\"title\":\"Overloaded\",\"status\":503,\
-        \"detail\":\"too many connections are open\",\"code\":\"http.overloaded\",\"request_id\":\"\",\"errors\":[]}";
-    if stream.try_write(ANSWER).is_err() {
-        tracing::debug!("client beyond the connection limit left");
-    }
 }
 
 fn report(ended: Result<(), tokio::task::JoinError>) {

@@ -16,11 +16,14 @@ use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tower::ServiceExt;
 
+use super::crowd::Seat;
 use super::drain::Drain;
 use super::owned::OwnedExecutor;
+use super::tls::Tls;
 use super::{ListenGauges, Peer};
 use crate::http::limits::Limits;
 
@@ -30,6 +33,8 @@ use crate::http::limits::Limits;
 pub struct Connection {
     /// Who is at the other end.
     pub peer: Peer,
+    /// Whether it speaks TLS with this server itself.
+    pub is_tls: bool,
     _lease: Arc<Lease>,
 }
 
@@ -37,6 +42,7 @@ pub struct Connection {
 #[derive(Debug)]
 struct Lease {
     _place: OwnedSemaphorePermit,
+    _seat: Option<Seat>,
     peer: Peer,
     gauges: Arc<ListenGauges>,
 }
@@ -48,12 +54,19 @@ impl Drop for Lease {
 }
 
 impl Connection {
-    pub(super) fn new(peer: Peer, place: OwnedSemaphorePermit, gauges: Arc<ListenGauges>) -> Self {
+    pub(super) fn new(
+        peer: Peer,
+        place: OwnedSemaphorePermit,
+        seat: Option<Seat>,
+        gauges: Arc<ListenGauges>,
+    ) -> Self {
         gauges.open(&peer).fetch_add(1, Ordering::Relaxed);
         Self {
             peer,
+            is_tls: false,
             _lease: Arc::new(Lease {
                 _place: place,
+                _seat: seat,
                 peer,
                 gauges,
             }),
@@ -67,7 +80,7 @@ impl Connection {
     pub(crate) fn for_tests(peer: Peer) -> Self {
         let places = Arc::new(tokio::sync::Semaphore::new(1));
         let place = places.try_acquire_owned().expect("a fresh semaphore");
-        Self::new(peer, place, Arc::default())
+        Self::new(peer, place, None, Arc::default())
     }
 }
 
@@ -76,10 +89,16 @@ pub(super) struct Protocol {
     builder: Builder<OwnedExecutor>,
     header_timeout: Duration,
     drain: Drain,
+    tls: Option<Tls>,
 }
 
 impl Protocol {
-    pub(super) fn new(limits: &Limits, drain: &Drain, executor: OwnedExecutor) -> Self {
+    pub(super) fn new(
+        limits: &Limits,
+        drain: &Drain,
+        executor: OwnedExecutor,
+        tls: Option<Tls>,
+    ) -> Self {
         let mut builder = Builder::new(executor);
         builder
             .http1()
@@ -102,6 +121,35 @@ impl Protocol {
             builder,
             header_timeout: limits.header_timeout,
             drain: drain.clone(),
+            tls,
+        }
+    }
+
+    /// Whether TCP connections speak TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Serves one TCP connection, with TLS where that is set up.
+    pub(super) async fn serve_tcp(
+        &self,
+        io: TcpStream,
+        mut connection: Connection,
+        router: Router,
+    ) {
+        let Some(tls) = &self.tls else {
+            return self.serve(io, connection, router).await;
+        };
+        let shaken = tokio::select! {
+            shaken = tls.accept(io, self.header_timeout) => shaken,
+            () = self.drain.closed() => return,
+        };
+        match shaken {
+            Ok(io) => {
+                connection.is_tls = true;
+                self.serve(io, connection, router).await;
+            }
+            Err(error) => tracing::debug!(%error, "no TLS handshake"),
         }
     }
 

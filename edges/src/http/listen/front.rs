@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use rustix::net::RecvFlags;
-use tokio::io::Interest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,10 @@ use super::connection::{Connection, Protocol};
 pub(super) const HANDOVERS: usize = 64;
 /// As many of the first bytes as tell what is asked for.
 const PEEKED: usize = 24;
+/// What a TLS client's first record begins with.
+const HANDSHAKE: u8 = 0x16;
+/// Bytes of plain text on a TLS port that are read before it is closed for good.
+const MAX_IGNORED: u64 = 64 * 1024;
 /// What anybody may ask for here.
 const FOR_ALL: [&[u8]; 4] = [b"GET /health", b"HEAD /health", b"GET /info", b"HEAD /info"];
 /// What the local operator may ask for here besides; a status needs nothing of the main runtime.
@@ -153,7 +157,11 @@ impl Sorter {
         let Some(peeked) = self.first_bytes(&io, &mut first).await else {
             return;
         };
-        if is_served_here(first.get(..peeked).unwrap_or_default(), I::IS_LOCAL) {
+        let is_tls = self.protocol.is_tls() && !I::IS_LOCAL;
+        if is_tls && first.first() != Some(&HANDSHAKE) {
+            return self.hang_up(io).await;
+        }
+        if !is_tls && is_served_here(first.get(..peeked).unwrap_or_default(), I::IS_LOCAL) {
             self.protocol.serve(io, connection, self.router).await;
             drop(counted);
             return;
@@ -170,6 +178,21 @@ impl Sorter {
             }
             Err(error) => tracing::debug!(%error, "connection lost"),
         }
+    }
+
+    /// Ends a connection that speaks plain HTTP to a port that wants TLS: an end and no reset, so that the client is told that
+    /// nobody answers and not that the network failed.
+    async fn hang_up<I: Arrived>(&self, mut io: I) {
+        let end = async {
+            io.shutdown().await?;
+            // What is left unread would turn the end into a reset.
+            tokio::io::copy(&mut (&mut io).take(MAX_IGNORED), &mut tokio::io::sink()).await
+        };
+        let ended = tokio::select! {
+            ended = tokio::time::timeout(self.silence, end) => ended.is_ok(),
+            () = self.protocol.closed() => false,
+        };
+        tracing::debug!(ended, "plain text on a TLS port");
     }
 
     /// How many of the first bytes there are; `None` when the client left, stays silent, or connections are closed.

@@ -8,12 +8,16 @@
 //! layer), `drain` (waits for what is in flight, then closes every connection), and at last the drop of whatever is
 //! left. A connection that sits idle costs one timer and no work.
 //!
+//! With TLS the first bytes say nothing about the request, so such a connection goes to the main runtime as it is, and shakes
+//! hands there.
+//!
 //! Layout: `socket` binding (TCP, Unix socket with peer credentials), `front` the thread that accepts and serves health, `accept` the loop, `connection` one connection,
-//! `descriptors` the limit of open files, `drain` the state of
+//! `crowd` the connections of each address, `tls` HTTPS, `descriptors` the limit of open files, `drain` the state of
 //! shutting down, `owned` the executor of HTTP/2.
 
 mod accept;
 mod connection;
+mod crowd;
 mod descriptors;
 mod drain;
 mod front;
@@ -23,13 +27,17 @@ mod owned;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod tls;
+#[cfg(test)]
+mod wire_tests;
 
 pub use accept::{Drained, Server};
 pub use connection::Connection;
 pub use drain::Drain;
 pub use socket::{ListenError, Listeners};
+pub use tls::{Pair, PairFault, Tls};
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicUsize;
 
 /// Who is at the other end of a connection, as far as the transport knows.
@@ -50,6 +58,14 @@ impl Peer {
     /// Whether this is the local operator.
     pub fn is_local(&self) -> bool {
         matches!(self, Self::Local { .. })
+    }
+
+    /// The address at the other end; `None` over the Unix socket.
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Local { .. } => None,
+            Self::Tcp(address) => Some(address.ip()),
+        }
     }
 }
 

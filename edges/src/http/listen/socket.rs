@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::tls::Tls;
 use tokio::net::{TcpListener, TcpSocket, UnixListener, UnixStream};
 
 /// Connections that the kernel keeps waiting for us.
@@ -53,6 +54,7 @@ pub enum ListenError {
 pub struct Listeners {
     pub(super) tcp: TcpListener,
     pub(super) local: Option<LocalListener>,
+    pub(super) tls: Option<Tls>,
     address: SocketAddr,
 }
 
@@ -103,8 +105,26 @@ impl Listeners {
         Ok(Self {
             tcp,
             local,
+            tls: None,
             address,
         })
+    }
+
+    /// Speaks TLS on the TCP port. The Unix socket needs none.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Option<Tls>) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// TLS on the TCP port, if it is set up.
+    pub fn tls(&self) -> Option<&Tls> {
+        self.tls.as_ref()
+    }
+
+    /// What a URL of the TCP port begins with: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     /// Takes them off their runtime.

@@ -16,13 +16,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
 
-use super::{Connection, Drain, ListenError, ListenGauges, Listeners, Server};
+use super::{Connection, Drain, ListenError, ListenGauges, Listeners, Server, Tls};
+use crate::http::client::Proxies;
 use crate::http::limits::Limits;
 
 /// Within this time everything in these tests has happened.
-const SOON: Duration = Duration::from_secs(20);
+pub(super) const SOON: Duration = Duration::from_secs(20);
 
-async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(super) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     let Ok(value) = tokio::time::timeout(SOON, future).await else {
         panic!("waited too long for {what}")
     };
@@ -30,19 +31,28 @@ async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// A server of two routes: `/peer` tells who asks, `/slow` answers once it is let go.
-struct Running {
+pub(super) struct Running {
     server: Option<Server>,
-    address: SocketAddr,
+    pub(super) address: SocketAddr,
     drain: Drain,
-    gauges: Arc<ListenGauges>,
+    pub(super) gauges: Arc<ListenGauges>,
     let_go: Arc<Notify>,
-    began: Arc<Notify>,
+    pub(super) began: Arc<Notify>,
 }
 
-async fn running(limits: Limits, socket: Option<&Path>) -> Running {
+pub(super) async fn running(limits: Limits, socket: Option<&Path>) -> Running {
+    running_with(limits, socket, None).await
+}
+
+pub(super) async fn running_with(
+    limits: Limits,
+    socket: Option<&Path>,
+    tls: Option<Tls>,
+) -> Running {
     let listeners = Listeners::bind(SocketAddr::from(([127, 0, 0, 1], 0)), socket)
         .await
-        .expect("binds");
+        .expect("binds")
+        .with_tls(tls);
     let (let_go, began) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (drain, gauges) = (Drain::new(), Arc::new(ListenGauges::default()));
     let slow = {
@@ -59,6 +69,12 @@ async fn running(limits: Limits, socket: Option<&Path>) -> Running {
             "/peer",
             get(|Extension(connection): Extension<Connection>| async move {
                 connection.peer.to_string()
+            }),
+        )
+        .route(
+            "/tls",
+            get(|Extension(connection): Extension<Connection>| async move {
+                connection.is_tls.to_string()
             }),
         )
         .route("/slow", get(slow));
@@ -82,7 +98,7 @@ async fn running(limits: Limits, socket: Option<&Path>) -> Running {
 }
 
 impl Running {
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         soon("a connection", TcpStream::connect(self.address))
             .await
             .expect("connects")
@@ -92,7 +108,7 @@ impl Running {
         self.server.take().expect("not drained before")
     }
 
-    async fn until_open(&self, connections: usize) {
+    pub(super) async fn until_open(&self, connections: usize) {
         soon("the number of connections", async {
             while self.gauges.tcp.load(Relaxed) != connections {
                 tokio::task::yield_now().await;
@@ -102,28 +118,28 @@ impl Running {
     }
 }
 
-fn brisk() -> Limits {
+pub(super) fn brisk() -> Limits {
     Limits {
         header_timeout: Duration::from_millis(150),
         ..Limits::default()
     }
 }
 
-fn patient() -> Limits {
+pub(super) fn patient() -> Limits {
     Limits {
         header_timeout: SOON,
         ..Limits::default()
     }
 }
 
-async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, path: &str) -> String {
+pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("writes");
     rest(stream).await
 }
 
 /// Everything until the server closes; a reset counts as closing.
-async fn rest<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+pub(super) async fn rest<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut bytes = Vec::new();
     match soon("the end of the stream", stream.read_to_end(&mut bytes)).await {
         Err(error) if error.kind() != io::ErrorKind::ConnectionReset => panic!("{error}"),
@@ -259,6 +275,38 @@ async fn connections_beyond_the_limit_are_told_and_places_come_back() {
     running.until_open(0).await;
     let answer = ask(&mut running.connect().await, "/peer").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn one_address_does_not_take_all_places() {
+    let limits = Limits {
+        max_connections_per_address: 3,
+        ..patient()
+    };
+    let running = running(limits.clone(), None).await;
+    let held = [
+        running.connect().await,
+        running.connect().await,
+        running.connect().await,
+    ];
+    running.until_open(3).await;
+    let answer = rest(&mut running.connect().await).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 503") && answer.contains("from this address"),
+        "{answer}"
+    );
+    drop(held);
+    running.until_open(0).await;
+    let answer = ask(&mut running.connect().await, "/peer").await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // A trusted proxy speaks for many.
+    let proxies = Proxies::new(["127.0.0.0/8".parse().expect("a network")]);
+    let behind = self::running(Limits { proxies, ..limits }, None).await;
+    let mut many = Vec::new();
+    for _ in 0..10 {
+        many.push(behind.connect().await);
+    }
+    behind.until_open(10).await;
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ fn ask_for(method: &Method, path: &str) -> Ask {
     let path = path
         .replace("{id}", "0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f")
         .replace("{*path}", "some/node")
-        .replace("{name}", "panic-actor");
+        .replace("{name}", "panic-actor")
+        .replace("{issuer}", "google");
     ask(method.clone(), &path)
 }
 
@@ -66,6 +67,7 @@ fn the_document_has_the_routes_of_the_table_and_no_others() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one table of all that is open")]
 async fn strangers_get_health_and_info_and_nothing_else() {
     let app = app().await;
     let open: Vec<&str> = TABLE
@@ -73,10 +75,46 @@ async fn strangers_get_health_and_info_and_nothing_else() {
         .filter(|route| route.needs == Needs::Nothing)
         .map(|route| route.path)
         .collect();
-    assert_eq!(open, ["/health", "/health/live", "/health/ready", "/info"]);
+    // These tell what everybody may know, or send a browser on; they answer when the domain does.
+    let is_issuer = |path: &&str| path.starts_with("/api/v1/auth/issuers");
+    let (issuers, open): (Vec<&str>, Vec<&str>) = open.into_iter().partition(is_issuer);
+    let ways = ["", "/{name}/begin", "/{name}/callback", "/{name}/finish"];
+    assert_eq!(
+        issuers,
+        ways.map(|way| format!("/api/v1/auth/issuers{way}"))
+    );
+    // These ask for credentials of their own.
+    let is_entrance = |path: &&str| path.starts_with("/api/v1/auth/") || *path == "/api/v1/setup";
+    let (entrances, open): (Vec<&str>, Vec<&str>) = open.into_iter().partition(is_entrance);
+    assert_eq!(
+        entrances,
+        [
+            "/api/v1/auth/email/verify",
+            "/api/v1/auth/password/forgot",
+            "/api/v1/auth/password/reset",
+            "/api/v1/setup",
+            "/api/v1/auth/register",
+            "/api/v1/auth/login",
+            "/api/v1/auth/refresh"
+        ]
+    );
+    assert_eq!(
+        open,
+        [
+            "/health",
+            "/health/live",
+            "/health/ready",
+            "/info",
+            "/.well-known/jwks.json"
+        ]
+    );
     for route in TABLE.iter() {
         let answer = ask_for(&route.method, route.path).over_tcp().of(&app).await;
-        if route.needs == Needs::Nothing {
+        if issuers.contains(&route.path) {
+            assert_ne!(answer.status, StatusCode::UNAUTHORIZED, "{}", route.path);
+        } else if entrances.contains(&route.path) {
+            assert!(answer.status.is_client_error(), "{}", route.path);
+        } else if route.needs == Needs::Nothing {
             assert_eq!(answer.status, StatusCode::OK, "{}", route.path);
         } else {
             assert_eq!(

@@ -337,3 +337,35 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    /// A call that is only told of counts as one with a ticket, and many well ones at once as one after the other.
+    #[test]
+    fn what_is_heard_counts_as_what_had_a_ticket(
+        calls in prop::collection::vec((0_u64..3_000, any::<bool>(), any::<bool>(), 1_u64..6), 1..60),
+    ) {
+        let policy = DependencyPolicy { slow_opens: false, failure_rate_percent: 100, ..POLICY };
+        let (mut asked, mut told) = (Breaker::new(policy), Breaker::new(policy));
+        let mut now = secs(5);
+        for (gap, is_fault, is_slow, times) in calls {
+            now += Duration::from_millis(gap);
+            let took = if is_slow { policy.slow_call } else { FAST };
+            let outcome = if is_fault { Outcome::FAULT } else { Outcome::SUCCESS };
+            for _ in 0..times {
+                let Ok(ticket) = asked.admit(now) else { return Ok(()) };
+                asked.record(ticket, outcome, took, now, 0);
+            }
+            if is_fault || is_slow {
+                (0..times).for_each(|_| told.hear(outcome, took, now, 0));
+            } else {
+                told.hear_well(times, now, 0);
+            }
+            prop_assert_eq!(asked.state(), told.state());
+            if asked.state() != BreakerState::Closed {
+                prop_assert_eq!(asked.until(), told.until());
+                return Ok(());
+            }
+            prop_assert_eq!(asked.rates(now), told.rates(now));
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The way of an attempt against a real issuer on loopback, on a database of each engine, with doubles of the neighbours alone.
+
+mod attempts;
+mod faults;
+mod people;
+mod room;
+mod statements;

@@ -1,0 +1,450 @@
+//! Looking after people: made, changed, invited, exported, erased. Runs in owned tasks beside the mailbox.
+//!
+//! Each change is decided in the transaction that makes it, on what is true in it, and writes its audit entry there. What has to
+//! follow (sessions that end, tokens that are forgotten) comes after the commit: it may be repeated, the change may not be lost.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ground::audit::{self, Entry, Outcome};
+use ground::db::Conn;
+use ground::{Db, DbError, Id, Page, PageRequest, Secret, clock};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+
+use super::draft;
+use super::email;
+use super::error::PeopleError;
+use super::messages::NewInvite;
+use super::once::{self, INVITE_PREFIX, SETUP_PREFIX};
+use super::passwords;
+use super::ports::{SecondFactor, Sessions};
+use super::rules::{self, Deed, Denied};
+use super::store;
+use super::types::{Change, Invite, NewUser, Requester, User};
+use crate::config::Config;
+use crate::ports::Shared;
+use crate::store::RevokedToken;
+use crate::types::Role;
+
+/// Requests under way at most.
+const PLACES: usize = 128;
+/// How long an invitation works.
+const INVITE_LIFETIME: Duration = Duration::from_hours(7 * 24);
+/// Invitations that are open at once.
+const MAX_INVITES: u32 = 1000;
+
+/// What the tasks of one incarnation share.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) db: Db,
+    pub(crate) shared: Shared,
+    pub(crate) config: Config,
+    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) factors: Arc<dyn SecondFactor>,
+    pub(crate) places: Arc<Semaphore>,
+}
+
+impl Desk {
+    pub(crate) fn new(
+        db: Db,
+        shared: Shared,
+        config: Config,
+        sessions: Arc<dyn Sessions>,
+        factors: Arc<dyn SecondFactor>,
+    ) -> Self {
+        Self {
+            db,
+            shared,
+            config,
+            sessions,
+            factors,
+            places: Arc::new(Semaphore::new(PLACES)),
+        }
+    }
+
+    /// The user with this id.
+    pub(crate) async fn find(&self, id: Id) -> Result<Option<User>, PeopleError> {
+        Ok(store::user(&self.db, id).await?)
+    }
+
+    /// The user with this address, in whatever form it is written.
+    pub(crate) async fn find_by_email(&self, email: &str) -> Result<Option<User>, PeopleError> {
+        match email::check("/email", email) {
+            Ok(email) => Ok(store::user_with_key(&self.db, &email.key).await?),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The users of one page, or the one with this address.
+    pub(crate) async fn list(
+        &self,
+        page: PageRequest,
+        email: Option<String>,
+    ) -> Result<Page<User>, PeopleError> {
+        if let Some(email) = email {
+            let found = self.find_by_email(&email).await?;
+            return Ok(Page {
+                items: found.into_iter().collect(),
+                next_cursor: None,
+            });
+        }
+        let users = store::users_of_page(&self.db, &page).await?;
+        Ok(page.page(users, |user| user.id))
+    }
+
+    /// Makes a new setup token in the place of the last one; none once there is an owner.
+    pub(crate) async fn prepare_setup(&self) -> Result<Option<Secret>, PeopleError> {
+        let (secret, hash) = once::draw(SETUP_PREFIX)?;
+        let is_open = self.db.write(async move |tx| {
+            if store::has_owner(tx).await? {
+                return Ok::<_, DbError>(false);
+            }
+            store::replace_setup_token(tx, &hash, clock::now()).await?;
+            Ok(true)
+        });
+        Ok(is_open.await?.then_some(secret))
+    }
+
+    /// Makes somebody; without a password, with an invitation to set one.
+    pub(crate) async fn create(
+        &self,
+        by: Requester,
+        new: NewUser,
+    ) -> Result<(User, Option<Invite>), PeopleError> {
+        rules::may_make(by.asker(), new.role)?;
+        let draft = draft::check(&new.email, new.password.as_ref(), new.name.as_deref())?;
+        let kept = match new.password {
+            Some(password) => Some(self.shared.people.hasher.hash(password).await?),
+            None => None,
+        };
+        let key = draft.email.key.clone();
+        let user = draft.into_user(new.role, new.tier, kept.is_some(), clock::now());
+        let (invite, hash) = once::draw(INVITE_PREFIX)?;
+        let invite = invite_to(invite, user.role, Some(user.id));
+        let invite = kept.is_none().then_some(invite);
+        let (made, given, max_users) = (user.clone(), invite.clone(), self.config.max_users);
+        self.db
+            .write(async move |tx| {
+                make_room(tx, max_users).await?;
+                if !store::add(tx, &made, &key, kept.as_ref()).await? {
+                    return Err(PeopleError::EmailTaken);
+                }
+                if let Some(invite) = &given {
+                    store::add_invite(tx, invite, &hash, by.user, made.created_at).await?;
+                }
+                let entry = entry(&by, "user.create", made.id).with("role", made.role.word());
+                Ok(audit::append(tx, &entry).await?)
+            })
+            .await?;
+        Ok((user, invite))
+    }
+
+    /// Gives out an invitation: for somebody new, or for a user who is to set a password.
+    pub(crate) async fn invite(
+        &self,
+        by: Requester,
+        new: NewInvite,
+    ) -> Result<Invite, PeopleError> {
+        let (token, hash) = once::draw(INVITE_PREFIX)?;
+        let invite = match new {
+            NewInvite::Role(role) => {
+                rules::may_make(by.asker(), role)?;
+                invite_to(token, role, None)
+            }
+            NewInvite::User(id) => {
+                let user = self.find(id).await?.ok_or(PeopleError::NotFound)?;
+                rules::may_do(by.asker(), &user, Deed::Password, 1)?;
+                invite_to(token, user.role, Some(id))
+            }
+        };
+        let given = invite.clone();
+        self.db
+            .write(async move |tx| {
+                store::add_invite(tx, &given, &hash, by.user, clock::now()).await?;
+                if store::count_invites(tx).await? > i64::from(MAX_INVITES) {
+                    return Err(PeopleError::TooMany { limit: MAX_INVITES });
+                }
+                let mut entry = Entry::new(by.actor.clone(), "invite.create", by.source.clone())
+                    .on(given.id)
+                    .with("role", given.role.word());
+                if let Some(user) = given.user {
+                    entry = entry.with("user", user.to_string());
+                }
+                Ok(audit::append(tx, &entry).await?)
+            })
+            .await?;
+        Ok(invite)
+    }
+
+    /// Changes somebody; with a version, only if it is the present one.
+    pub(crate) async fn change(
+        &self,
+        by: Requester,
+        id: Id,
+        version: Option<i64>,
+        mut change: Change,
+    ) -> Result<User, PeopleError> {
+        if let Some(Some(name)) = &change.name {
+            let name =
+                draft::check_name(name).map_err(|finding| PeopleError::Invalid(vec![finding]))?;
+            change.name = Some(Some(name));
+        }
+        let ends = change.is_disabled == Some(true);
+        let who = by.clone();
+        let (user, ended) = self
+            .db
+            .write(async move |tx| change_in(tx, &by, id, version, &change).await)
+            .await?;
+        self.forget(&ended, ends);
+        self.sessions.user_changed(id);
+        if ends {
+            self.end_sessions(id, None, who).await?;
+        }
+        Ok(user)
+    }
+
+    /// Sets somebody else's password. All their sessions end.
+    pub(crate) async fn set_password(
+        &self,
+        by: Requester,
+        id: Id,
+        password: Secret,
+    ) -> Result<(), PeopleError> {
+        let user = self.find(id).await?.ok_or(PeopleError::NotFound)?;
+        rules::may_do(by.asker(), &user, Deed::Password, 1)?;
+        let about = [Some(user.email.as_str()), user.name.as_deref()];
+        let about: Vec<&str> = about.into_iter().flatten().collect();
+        passwords::check("/password", password.expose(), &about).map_err(PeopleError::Invalid)?;
+        let kept = self.shared.people.hasher.hash(password).await?;
+        let who = by.clone();
+        self.db
+            .write(async move |tx| {
+                let user = store::user_to_change(tx, id)
+                    .await?
+                    .ok_or(PeopleError::NotFound)?;
+                rules::may_do(by.asker(), &user, Deed::Password, 1)?;
+                store::set_password(tx, id, &kept, clock::now()).await?;
+                store::remove_invites_for(tx, id).await?;
+                Ok::<_, PeopleError>(audit::append(tx, &entry(&by, "user.password", id)).await?)
+            })
+            .await?;
+        self.end_sessions(id, None, who).await
+    }
+
+    /// All that is kept of somebody.
+    pub(crate) async fn export(&self, by: Requester, id: Id) -> Result<Value, PeopleError> {
+        if !rules::may_see(by.asker(), id) {
+            return Err(PeopleError::NotFound);
+        }
+        let user = self.find(id).await?.ok_or(PeopleError::NotFound)?;
+        let tokens = store::token_rows(&self.db, id).await?;
+        let invites = store::invite_rows(&self.db, id).await?;
+        let networks = store::network_rows(&self.db, id).await?;
+        let entries = store::entry_rows(&self.db, id).await?;
+        let user =
+            serde_json::to_value(user).map_err(|error| PeopleError::Internal(Arc::new(error)))?;
+        self.db
+            .write(async move |tx| audit::append(tx, &entry(&by, "user.export", id)).await)
+            .await?;
+        Ok(json!({
+            "user": user,
+            "tokens": tokens.into_iter().map(|row| row.0).collect::<Vec<_>>(),
+            "invites": invites.into_iter().map(|row| row.0).collect::<Vec<_>>(),
+            "networks": networks.into_iter().map(|row| row.0).collect::<Vec<_>>(),
+            "audit": entries.into_iter().map(|row| row.0).collect::<Vec<_>>(),
+        }))
+    }
+
+    /// Erases somebody. First they are kept out, so that sessions and streams end by the same way as always; then all that hangs on
+    /// them goes at once. Who is interrupted in between asks again.
+    pub(crate) async fn erase(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
+        let who = by.clone();
+        let ended = self
+            .db
+            .write(async move |tx| keep_out(tx, &by, id).await)
+            .await?;
+        self.forget(&ended, true);
+        self.end_sessions(id, None, who.clone()).await?;
+        self.db
+            .write(async move |tx| {
+                store::strip_tokens(tx, id).await?;
+                store::remove(tx, id).await?;
+                audit::append(tx, &entry(&who, "user.erase", id)).await
+            })
+            .await?;
+        tracing::info!(user = %id, "user erased");
+        Ok(())
+    }
+
+    /// Tokens that ended, or whose owner has another role: what is remembered of them is not believed any more.
+    pub(crate) fn forget(&self, tokens: &[RevokedToken], ends: bool) {
+        for token in tokens {
+            self.shared.known.revoke(&token.hash);
+            if ends {
+                self.shared.revocations.announce(token.id);
+            }
+        }
+    }
+
+    /// Ends the sessions of somebody.
+    pub(crate) async fn end_sessions(
+        &self,
+        id: Id,
+        except: Option<Id>,
+        by: Requester,
+    ) -> Result<(), PeopleError> {
+        let ended = self.sessions.end_all(id, except, by.actor, by.source).await;
+        ended?;
+        Ok(())
+    }
+}
+
+fn invite_to(token: Secret, role: Role, user: Option<Id>) -> Invite {
+    Invite {
+        id: Id::generate(),
+        token,
+        role,
+        user,
+        expires_at: clock::now() + INVITE_LIFETIME,
+    }
+}
+
+/// Refuses one more than there may be.
+pub(crate) async fn make_room(tx: &mut Conn, limit: u32) -> Result<(), PeopleError> {
+    if store::count(tx).await? >= i64::from(limit) {
+        return Err(PeopleError::TooMany { limit });
+    }
+    Ok(())
+}
+
+/// Changes somebody in a transaction. Gives back who they are now, and the tokens about which something changed.
+async fn change_in(
+    tx: &mut Conn,
+    by: &Requester,
+    id: Id,
+    version: Option<i64>,
+    change: &Change,
+) -> Result<(User, Vec<RevokedToken>), PeopleError> {
+    let owners = store::owners_at_work(tx).await?;
+    let mut user = store::user_to_change(tx, id)
+        .await?
+        .ok_or(PeopleError::NotFound)?;
+    if version.is_some_and(|version| version != user.version) {
+        return Err(PeopleError::Stale {
+            present: user.version,
+        });
+    }
+    let others = owners.iter().filter(|owner| **owner != id).count();
+    let others = u64::try_from(others).unwrap_or(u64::MAX);
+    rules::may_do(by.asker(), &user, Deed::Change(change), others)?;
+    let now = clock::now();
+    let entries = apply(&mut user, change, by, now);
+    if entries.is_empty() {
+        return Ok((user, Vec::new()));
+    }
+    user.updated_at = now;
+    user.version = user.version.saturating_add(1);
+    store::update(tx, &user).await?;
+    let tokens = store::tokens_of(tx, id).await?;
+    if user.disabled_at.is_some() {
+        store::revoke_tokens(tx, id, now).await?;
+        store::remove_invites(tx, id).await?;
+    }
+    for entry in entries {
+        audit::append(tx, &entry).await?;
+    }
+    Ok((user, tokens))
+}
+
+/// Applies a change, and tells each part of it that changes something as an entry.
+fn apply(user: &mut User, change: &Change, by: &Requester, now: ground::Micros) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let id = user.id;
+    if let Some(name) = &change.name
+        && *name != user.name
+    {
+        user.name.clone_from(name);
+        entries.push(entry(by, "user.rename", id));
+    }
+    if let Some(role) = change.role
+        && role != user.role
+    {
+        let told = entry(by, "user.role", id).with("from", user.role.word());
+        entries.push(told.with("to", role.word()));
+        user.role = role;
+    }
+    if let Some(tier) = change.tier
+        && tier != user.tier
+    {
+        let told = entry(by, "user.tier", id).with("from", user.tier.word());
+        entries.push(told.with("to", tier.word()));
+        user.tier = tier;
+    }
+    match (change.is_disabled, user.disabled_at) {
+        (Some(true), None) => {
+            user.disabled_at = Some(now);
+            entries.push(entry(by, "user.disable", id));
+        }
+        (Some(false), Some(_)) => {
+            user.disabled_at = None;
+            entries.push(entry(by, "user.enable", id));
+        }
+        _ => {}
+    }
+    entries
+}
+
+/// The first half of an erasure.
+async fn keep_out(tx: &mut Conn, by: &Requester, id: Id) -> Result<Vec<RevokedToken>, PeopleError> {
+    let owners = store::owners_at_work(tx).await?;
+    let mut user = store::user_to_change(tx, id)
+        .await?
+        .ok_or(PeopleError::NotFound)?;
+    let others = owners.iter().filter(|owner| **owner != id).count();
+    let others = u64::try_from(others).unwrap_or(u64::MAX);
+    rules::may_do(by.asker(), &user, Deed::Erase, others)?;
+    let now = clock::now();
+    let tokens = store::tokens_of(tx, id).await?;
+    store::revoke_tokens(tx, id, now).await?;
+    if user.disabled_at.is_none() {
+        user.disabled_at = Some(now);
+        user.updated_at = now;
+        user.version = user.version.saturating_add(1);
+        store::update(tx, &user).await?;
+        audit::append(tx, &entry(by, "user.disable", id)).await?;
+    }
+    Ok(tokens)
+}
+
+/// An entry about somebody.
+pub(crate) fn entry(by: &Requester, action: &'static str, user: Id) -> Entry {
+    Entry::new(by.actor.clone(), action, by.source.clone()).on(user)
+}
+
+impl Desk {
+    /// Writes that something was refused, where nothing changed.
+    pub(crate) async fn note_refusal(&self, entry: Entry) -> Result<(), DbError> {
+        let entry = entry.with_outcome(Outcome::Refused);
+        self.db
+            .write(async move |tx| audit::append(tx, &entry).await)
+            .await
+    }
+
+    /// Tells in the audit that somebody wanted what they may not.
+    pub(crate) async fn tell_denied<T>(
+        &self,
+        by: &Requester,
+        action: &'static str,
+        result: Result<T, PeopleError>,
+    ) -> Result<T, PeopleError> {
+        if let Err(PeopleError::Refused(denied)) = &result
+            && *denied != Denied::NoUser
+        {
+            let entry = Entry::new(by.actor.clone(), action, by.source.clone());
+            self.note_refusal(entry.with("reason", format!("{denied:?}")))
+                .await?;
+        }
+        result
+    }
+}

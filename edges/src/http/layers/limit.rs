@@ -1,0 +1,87 @@
+//! Counts requests, and refuses them before they cost anything.
+//!
+//! Here is what can be known before anybody is asked: the address. A request without a token counts there. One with a token is let
+//! through to be verified unless its address has used up its share; if the token turns out wrong, it counts there after all. A verified
+//! one is counted for its account where it is verified (`authorize`).
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+
+use crate::http::caller::Caller;
+use crate::http::client::ClientAddress;
+use crate::http::rates::{Class, Client, Standing};
+use crate::http::routes::{Needs, Route, RouteId};
+use crate::http::state::AppState;
+
+/// The layer.
+pub(super) async fn limit(State(edge): State<AppState>, request: Request, next: Next) -> Response {
+    let Some((class, client)) = counted(&request) else {
+        return next.run(request).await;
+    };
+    if !shows_token(&request) {
+        let standing = edge.rates.take(class, client);
+        if let Some(over) = standing.filter(|standing| standing.is_over) {
+            return refused(over);
+        }
+        return told(next.run(request).await, standing);
+    }
+    let standing = edge.rates.look(class, client.clone());
+    if let Some(over) = standing.filter(|standing| standing.is_over) {
+        return refused(over);
+    }
+    let response = next.run(request).await;
+    if response.status() == StatusCode::UNAUTHORIZED {
+        return told(response, edge.rates.take(class, client));
+    }
+    response
+}
+
+/// As what a request counts as long as nobody has verified who sends it; `None` when it does not count at all.
+fn counted(request: &Request) -> Option<(Class, Client)> {
+    let route = request.extensions().get::<RouteId>().map(|id| id.route());
+    if is_exempt(route) {
+        return None;
+    }
+    let address = request.extensions().get::<ClientAddress>()?.0?;
+    let is_auth = route.is_some_and(|route| route.is_auth);
+    let class = if is_auth {
+        Class::Auth
+    } else {
+        Class::Anonymous
+    };
+    Some((class, Client::Address(address.into())))
+}
+
+/// Whoever asks how the daemon is must get an answer.
+fn is_exempt(route: Option<&Route>) -> bool {
+    route.is_some_and(|route| route.is_probe)
+}
+
+/// Whether somebody will look at a token of this request. On an open route nobody does, so it counts as one without.
+fn shows_token(request: &Request) -> bool {
+    let id = request.extensions().get::<RouteId>();
+    let is_open = id.is_some_and(|id| id.route().needs == Needs::Nothing);
+    let headers = request.headers();
+    !is_open
+        && (headers.contains_key(header::AUTHORIZATION) || headers.contains_key(header::COOKIE))
+}
+
+/// Counts a request for the account of its verified caller. `None` when it does not count.
+pub(super) fn spend(edge: &AppState, route: Option<&Route>, caller: &Caller) -> Option<Standing> {
+    let (class, client) = caller.counted().filter(|_| !is_exempt(route))?;
+    edge.rates.take(class, client)
+}
+
+fn refused(over: Standing) -> Response {
+    told(over.refusal().into_response(), Some(over))
+}
+
+/// Tells how the client stands; what an inner layer has told stays out.
+fn told(mut response: Response, standing: Option<Standing>) -> Response {
+    if let Some(standing) = standing {
+        standing.tell(response.headers_mut());
+    }
+    response
+}

@@ -1,0 +1,3 @@
+DROP TABLE familiar_networks;
+DROP TABLE invites;
+DROP TABLE setup_token;
