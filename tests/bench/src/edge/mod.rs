@@ -29,7 +29,7 @@ use node::Stack;
 const PATIENCE: Duration = Duration::from_mins(3);
 /// Limits on, but none that the bench would meet.
 const CONFIG: &str = "[ptys]\nmax_terminals = 400\nmax_viewers = 50\n[http]\nmax_connections = 20000\nmax_streams = 20000\nmax_connections_per_address = 20000\n\
-    [limits]\nsigned_in_per_minute = 1000000000\npremium_per_minute = 1000000000\nanonymous_per_minute = 1000000\nauth_per_minute = 1000000\n";
+    [limits]\nsigned_in_per_minute = 1000000\npremium_per_minute = 1000000\nanonymous_per_minute = 1000000\nanonymous_auth_per_minute = 1000000\n";
 
 /// One server under load: where it is, and the processes that serve.
 struct Side {
