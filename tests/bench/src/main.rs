@@ -9,7 +9,7 @@
 //! * `options` reads the command line, `machine` tells where it ran, `table` and `figures` print.
 //! * `start` ready time and idleness; `store` group commit; `ptys` output, echo and memory; `restart` a panicking manager;
 //!   `supervision` the supervisor beside ractor, kameo and Erlang/OTP.
-//! * `watchdog` a blocked runtime and an async hang.
+//! * `watchdog` a blocked runtime and an async hang; `edge` signed-in requests beside a bare handler and a Node gateway.
 //! * `ptys::bare` is the peer of the terminals: a server of this same binary, in a process of its own.
 #![forbid(unsafe_code)]
 #![expect(
@@ -17,6 +17,7 @@
     reason = "a bench prints its figures to whoever started it"
 )]
 
+mod edge;
 mod figures;
 mod goals;
 mod machine;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Task::Bare { workers } => ptys::bare::serve(workers),
+        Task::BareEdge => edge::bare::serve(),
         Task::Supervise(order) => order.carry_out(),
         Task::Measure(plan) => measure(&plan),
     });
@@ -97,6 +99,7 @@ async fn run(bench: Bench, binary: &Path, is_quick: bool, goals: &mut Goals) -> 
         Bench::Restart => restart::run(binary, is_quick, goals).await,
         Bench::Supervision => supervision::run(is_quick, goals).await,
         Bench::Watchdog => watchdog::run(binary, is_quick, goals).await,
+        Bench::Edge => edge::run(binary, is_quick, goals).await,
     };
     outcome.with_context(|| format!("bench {}", bench.name()))
 }

@@ -10,7 +10,7 @@ use crate::supervision::Order;
 pub(crate) const USAGE: &str = "\
 cargo xtask bench [NAME…] [OPTIONS]
 
-    NAME            start, store, ptys, restart, supervision, watchdog; all of them without one
+    NAME            start, store, ptys, restart, supervision, watchdog, edge; all of them without one
     --quick         few and short rounds: to see that it works, not how fast
     --daemon PATH   the daemon's binary; otherwise $MAINSTAY_BIN, or `mainstay` beside this program
 
@@ -25,6 +25,8 @@ pub(crate) enum Task {
     Bare {
         workers: usize,
     },
+    /// Be the floor of the edge.
+    BareEdge,
     /// Be one side of one measure of supervision.
     Supervise(Order),
     Measure(Plan),
@@ -47,16 +49,18 @@ pub(crate) enum Bench {
     Restart,
     Supervision,
     Watchdog,
+    Edge,
 }
 
 impl Bench {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Start,
         Self::Store,
         Self::Ptys,
         Self::Restart,
         Self::Supervision,
         Self::Watchdog,
+        Self::Edge,
     ];
 
     /// What it is called on the command line.
@@ -68,12 +72,15 @@ impl Bench {
             Self::Restart => "restart",
             Self::Supervision => "supervision",
             Self::Watchdog => "watchdog",
+            Self::Edge => "edge",
         }
     }
 }
 
 /// The hidden name under which this binary is the peer of the terminals.
 pub(crate) const BARE: &str = "bare-ptys";
+/// The hidden name under which this binary is the floor of the edge.
+pub(crate) const BARE_EDGE: &str = "bare-edge";
 /// The hidden name under which this binary is one side of a measure of supervision.
 pub(crate) const SUPERVISION_PEER: &str = "supervision-peer";
 
@@ -88,6 +95,9 @@ impl Task {
         if args.next_if(|arg| arg == BARE).is_some() {
             let workers = args.next().context("how many workers?")?.parse()?;
             return Ok(Self::Bare { workers });
+        }
+        if args.next_if(|arg| arg == BARE_EDGE).is_some() {
+            return Ok(Self::BareEdge);
         }
         if args.next_if(|arg| arg == SUPERVISION_PEER).is_some() {
             return Ok(Self::Supervise(Order::parse(args)?));
