@@ -18,7 +18,6 @@ use crate::config::Config;
 use crate::draft;
 use crate::error::AccountsError;
 use crate::known::Known;
-use crate::locked::lock;
 use crate::lookups::{Lookup, Lookups};
 use crate::messages::ManagerMsg;
 use crate::people;
@@ -28,6 +27,7 @@ use crate::store;
 use crate::store_watch::StoreWatch;
 use crate::token::{self, TokenHash};
 use crate::types::{Identity, NewToken, Role, TokenInfo};
+use ground::lock;
 
 /// Requests of management under way at most.
 const PLACES: u32 = 64;

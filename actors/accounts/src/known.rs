@@ -19,9 +19,9 @@ use dashmap::DashMap;
 use ground::{Id, Micros};
 use tokio::time::Instant;
 
-use crate::locked::lock;
 use crate::token::TokenHash;
 use crate::types::Identity;
+use ground::lock;
 
 /// The use of a token is noted in the database at most once in this time.
 pub(crate) const NOTE_EVERY: Duration = Duration::from_mins(1);

@@ -38,7 +38,6 @@ mod federation;
 mod handle;
 mod jose;
 mod known;
-mod locked;
 mod lookups;
 mod manager;
 mod manifest;

@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex};
 use supervisor::Reply;
 
 use crate::error::AccountsError;
-use crate::locked::lock;
 use crate::token::TokenHash;
 use crate::types::Identity;
+use ground::lock;
 
 /// Whom to tell who bears a token.
 pub(crate) type VerifyReply = Reply<Result<Identity, AccountsError>>;

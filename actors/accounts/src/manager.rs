@@ -17,11 +17,11 @@ use crate::config::Config;
 use crate::desk::{Desk, log_inside};
 use crate::error::AccountsError;
 use crate::known::Limits;
-use crate::locked::lock;
 use crate::lookups::{Joined, VerifyReply};
 use crate::messages::{Answer, ManagerMsg};
 use crate::ports::Ports;
 use crate::token::TokenHash;
+use ground::lock;
 
 /// How often it looks after things.
 const TICK: Duration = Duration::from_millis(500);

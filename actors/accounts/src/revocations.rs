@@ -12,7 +12,7 @@ use std::time::Duration;
 use ground::{Id, Micros, clock};
 use tokio::sync::watch;
 
-use crate::locked::lock;
+use ground::lock;
 
 /// How many revocations are kept for those who ask late.
 const LATEST: usize = 1024;

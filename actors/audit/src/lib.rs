@@ -26,7 +26,6 @@ mod chain;
 mod config;
 mod error;
 mod handle;
-mod locked;
 mod manifest;
 mod messages;
 mod pending;

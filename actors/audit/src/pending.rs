@@ -11,9 +11,9 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::error::RecordError;
-use crate::locked::lock;
 use crate::messages::AuditMsg;
 use crate::refusals::Refusals;
+use ground::lock;
 
 /// Entries that wait at most.
 pub(crate) const MOST: usize = 1024;

@@ -13,6 +13,7 @@
 //! - [`db`]: [`Db`], the handle every `store.rs` is written against, over SQLite and PostgreSQL alike.
 //! - [`audit`]: what somebody did, appended in the transaction of the change it tells of.
 //! - [`mail`]: a mail to be sent, written in the transaction of what it belongs to.
+//! - [`lock`]: the one way to take a mutex.
 //! - [`config`]: how a domain declares its section of the configuration file.
 
 #![forbid(unsafe_code)]
@@ -22,6 +23,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod ids;
+pub mod locked;
 pub mod mail;
 pub mod paging;
 pub mod sealed;
@@ -30,6 +32,7 @@ pub mod secret;
 pub use clock::Micros;
 pub use db::{Db, DbError};
 pub use ids::Id;
+pub use locked::lock;
 pub use paging::{Page, PageRequest};
 pub use sealed::Sealer;
 pub use secret::Secret;

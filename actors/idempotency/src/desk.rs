@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use crate::config::Config;
 use crate::error::IdempotencyError;
-use crate::locked::lock;
 use crate::ports::Ports;
 use crate::store::{self, Found};
 use crate::types::{Answer, Claim, Claimed, KEPT_FOR, Key, MAX_ANSWER_BYTES, Settlement};
+use ground::lock;
 
 /// Settlements that wait at most; beyond it the oldest is given up, whose key is then of unknown outcome.
 const MOST_LEFT: usize = 1024;

@@ -25,7 +25,6 @@ mod desk;
 mod error;
 mod handle;
 mod keeper;
-mod locked;
 mod manifest;
 mod messages;
 mod ports;

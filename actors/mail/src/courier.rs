@@ -5,7 +5,7 @@
 //! dependency come the limits of an attempt and the breaker: while that is open nothing is claimed.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -372,7 +372,7 @@ impl Courier {
 
     /// Held for a few instructions, never across an await.
     fn book<T>(&self, act: impl FnOnce(&mut Book) -> T) -> T {
-        act(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut ground::lock(&self.book))
     }
 }
 

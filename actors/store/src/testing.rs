@@ -15,8 +15,12 @@
 //! # }
 //! ```
 
+mod foundation;
+mod pulled;
 mod server;
 
+pub use foundation::Foundation;
+pub use pulled::{Pulled, eventually};
 pub use server::Server;
 
 use std::path::{Path, PathBuf};

@@ -14,9 +14,10 @@ mod kind;
 mod run;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ground::lock;
 use ground::{Id, Micros};
 use supervisor::{
     ActError, Cause, Detail, Level, NodeKind, NodeStatus, State, Subscription, System, task,
@@ -372,8 +373,4 @@ fn is_well_by_itself(domain: &NodeStatus) -> bool {
     let has_cause = domain.cause.is_some();
     (domain.level == Level::Normal || has_cause)
         && !domain.cause.iter().chain(&domain.also).any(begins_inside)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,7 +19,7 @@ use crate::factors::shown::Shown;
 use crate::factors::store::{self, Factor, Proof, Then};
 use crate::factors::totp;
 use crate::factors::types::{By, Enrolment, FactorOverview};
-use crate::locked::lock;
+use ground::lock;
 
 /// Requests under way at most.
 const PLACES: u32 = 64;

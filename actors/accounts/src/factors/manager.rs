@@ -13,7 +13,7 @@ use crate::factors::error::FactorError;
 use crate::factors::handle::Factors;
 use crate::factors::keys;
 use crate::factors::messages::{Answer, FactorsMsg};
-use crate::locked::lock;
+use ground::lock;
 
 /// What every incarnation is built from.
 #[derive(Debug, Clone)]

@@ -14,7 +14,7 @@ use super::issuer::Issuers;
 use super::messages::{Answer, FederationMsg};
 use super::seams::Neighbours;
 use crate::error::AccountsError;
-use crate::locked::lock;
+use ground::lock;
 
 /// What every incarnation is built from.
 #[derive(Debug, Clone)]

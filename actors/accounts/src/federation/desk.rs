@@ -19,8 +19,8 @@ use super::types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo, Pro
 use super::{rules, secrets};
 use crate::error::AccountsError;
 use crate::factors::By;
-use crate::locked::lock;
 use crate::sessions::{Method, SignIn, TokenPair};
+use ground::lock;
 
 /// Requests under way at most.
 const PLACES: u32 = 64;

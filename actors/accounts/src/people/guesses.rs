@@ -18,7 +18,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
-use crate::locked::lock;
+use ground::lock;
 
 /// Failures of an account without any delay.
 const FREE_FOR_ACCOUNT: u32 = 3;

@@ -15,9 +15,9 @@ use supervisor::{Fault, FaultKind};
 use super::ports::{Refused, SecondFactor, Sessions};
 use super::*;
 use crate::config::Config;
-use crate::locked::lock;
 use crate::sessions::{Method, SignIn, TokenPair};
 use crate::types::{Role, Tier};
+use ground::lock;
 
 /// A password that all rules take.
 const PASSWORD: &str = "quartz lantern ferry";

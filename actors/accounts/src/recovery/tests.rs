@@ -10,11 +10,11 @@ use supervisor::{Fault, FaultKind};
 
 use super::*;
 use crate::config::Config;
-use crate::locked::lock;
 use crate::people::{self, NewUser, Requester};
 use crate::people::{Refused, SecondFactor};
 use crate::ports::Shared;
 use crate::types::{Role, Tier};
+use ground::lock;
 
 const PASSWORD: &str = "quartz lantern ferry";
 const NEW_PASSWORD: &str = "another plum harbour";

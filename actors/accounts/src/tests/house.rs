@@ -1,51 +1,16 @@
 //! A house with nothing in it but this domain, and the few things that every story needs.
 
+use ::store::testing::Foundation;
+pub(super) use ::store::testing::Pulled;
+pub(crate) use ::store::testing::eventually;
 use ground::audit::By;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ground::db::Backend;
 use ground::sealed::MasterKey;
 use ground::{Db, Id, Sealer, Secret};
-use supervisor::{
-    Address, Domain, DomainContext, Impact, Level, Manifest, Priority, StartError, Started,
-    Strategy, System, SystemBuilder,
-};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use supervisor::{Domain, Level, System, SystemBuilder};
 
 use crate::*;
-
-/// Stands where the store is: the tests hold the database themselves.
-pub(super) struct Foundation;
-
-impl Domain for Foundation {
-    const MANIFEST: Manifest = Manifest {
-        name: "store",
-        title: "a store that does nothing",
-        priority: Priority::P0,
-        needs: &[],
-        impact: Impact {
-            degraded: "",
-            critical: "",
-            offline: "",
-        },
-        fallback: None,
-        main_actor: "none",
-        mailbox_limit: 1,
-        route_prefixes: &[],
-    };
-
-    type Config = ();
-    type Ports = ();
-    type Msg = ();
-    type Handle = ();
-
-    fn handle(_address: Address<()>) {}
-
-    async fn start(_cx: DomainContext<()>, _config: (), _ports: ()) -> Result<Started, StartError> {
-        Ok(Started::new(Strategy::OneForOne, Vec::new()))
-    }
-}
 
 /// One daemon, as far as tokens are concerned.
 pub(crate) struct House {
@@ -134,33 +99,4 @@ pub(super) fn quick() -> Config {
 /// A well-formed token that was never given out.
 pub(super) fn made_up(number: u8) -> Secret {
     crate::token::make(&mut [number; 32])
-}
-
-/// Waits until `check` holds.
-pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut beat = interval(Duration::from_millis(2));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !check().await {
-        assert!(Instant::now() < deadline, "never came true: {what}");
-        beat.tick().await;
-    }
-}
-
-/// The database, pulled out of its handle.
-pub(super) struct Pulled(Arc<Backend>);
-
-impl Pulled {
-    pub(super) fn out_of(db: &Db) -> Self {
-        Self(db.vacate(Duration::from_millis(700)).expect("a database"))
-    }
-
-    pub(super) async fn back_into(self, db: &Db) {
-        // Whoever began a statement before still holds it.
-        eventually("nobody uses the database", async || {
-            Arc::strong_count(&self.0) == 1
-        })
-        .await;
-        db.install(Arc::into_inner(self.0).expect("nobody else holds it"));
-    }
 }

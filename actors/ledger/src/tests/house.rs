@@ -1,56 +1,20 @@
 //! A house with nothing in it but the ledger, and a memory that the test fills.
 
+use ::store::testing::Foundation;
+pub(super) use ::store::testing::{Pulled, eventually};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ground::Db;
-use ground::db::Backend;
-use supervisor::{
-    Domain, DomainContext, Impact, Level, Manifest, NodeStatus, Priority, StartError, Started,
-    StatusEvent, Strategy, System, SystemBuilder,
-};
+use supervisor::{Domain, Level, NodeStatus, StatusEvent, System, SystemBuilder};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::store;
 use crate::*;
 
 /// The run of most tests.
 pub(super) const RUN: u64 = 1_000;
-
-/// Stands where the store is: the tests hold the database themselves.
-struct Foundation;
-
-impl Domain for Foundation {
-    const MANIFEST: Manifest = Manifest {
-        name: "store",
-        title: "a store that does nothing",
-        priority: Priority::P0,
-        needs: &[],
-        impact: Impact {
-            degraded: "",
-            critical: "",
-            offline: "",
-        },
-        fallback: None,
-        main_actor: "none",
-        mailbox_limit: 1,
-        route_prefixes: &[],
-    };
-
-    type Config = ();
-    type Ports = ();
-    type Msg = ();
-    type Handle = ();
-
-    fn handle(_address: supervisor::Address<()>) {}
-
-    async fn start(_cx: DomainContext<()>, _config: (), _ports: ()) -> Result<Started, StartError> {
-        Ok(Started::new(Strategy::OneForOne, Vec::new()))
-    }
-}
 
 /// A memory of the newest events.
 #[derive(Debug)]
@@ -198,33 +162,4 @@ pub(super) async fn all(ledger: &LedgerHandle, query: Query) -> Vec<Record> {
 
 pub(super) fn ids(records: &[Record]) -> Vec<u64> {
     records.iter().map(|record| record.id).collect()
-}
-
-/// Waits until `check` holds.
-pub(super) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let mut beat = interval(Duration::from_millis(2));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while !check().await {
-        assert!(Instant::now() < deadline, "never came true: {what}");
-        beat.tick().await;
-    }
-}
-
-/// The database, pulled out of its handle.
-pub(super) struct Pulled(Arc<Backend>);
-
-impl Pulled {
-    pub(super) fn out_of(db: &Db) -> Self {
-        Self(db.vacate(Duration::from_millis(700)).expect("a database"))
-    }
-
-    pub(super) async fn back_into(self, db: &Db) {
-        // Whoever began a statement before still holds it.
-        eventually("nobody uses the database", async || {
-            Arc::strong_count(&self.0) == 1
-        })
-        .await;
-        db.install(Arc::into_inner(self.0).expect("nobody else holds it"));
-    }
 }

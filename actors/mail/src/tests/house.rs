@@ -1,5 +1,6 @@
 //! A house with nothing in it but this domain, and the few things that every story needs.
 
+use ::store::testing::Foundation;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,44 +8,9 @@ use ::store::testing::Folder;
 use ground::mail::{Mail, enqueue};
 use ground::{Db, DbError, Micros, PageRequest, Secret};
 use kit::smtp::Sink;
-use supervisor::{
-    Address, Backoff, Dependency, DependencyPolicy, Domain, DomainContext, Impact, Level, Manifest,
-    Priority, StartError, Started, Strategy, System, SystemBuilder,
-};
+use supervisor::{Domain, Backoff, Dependency, DependencyPolicy, Level, System, SystemBuilder};
 
 use crate::*;
-
-/// Stands where the store is: the tests hold the database themselves.
-struct Foundation;
-
-impl Domain for Foundation {
-    const MANIFEST: Manifest = Manifest {
-        name: "store",
-        title: "a store that does nothing",
-        priority: Priority::P0,
-        needs: &[],
-        impact: Impact {
-            degraded: "",
-            critical: "",
-            offline: "",
-        },
-        fallback: None,
-        main_actor: "none",
-        mailbox_limit: 1,
-        route_prefixes: &[],
-    };
-
-    type Config = ();
-    type Ports = ();
-    type Msg = ();
-    type Handle = ();
-
-    fn handle(_address: Address<()>) {}
-
-    async fn start(_cx: DomainContext<()>, _config: (), _ports: ()) -> Result<Started, StartError> {
-        Ok(Started::new(Strategy::OneForOne, Vec::new()))
-    }
-}
 
 /// One daemon, as far as mails are concerned.
 pub(super) struct House {

@@ -11,7 +11,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::http::caller::Caller;
-use crate::http::codes;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
 use crate::http::problem::Problem;
@@ -116,12 +115,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Own {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let caller = Caller::from_request_parts(parts, state).await?;
         let CameFrom(source) = CameFrom::from_request_parts(parts, state).await?;
-        let user = caller.user().ok_or_else(|| {
-            let detail = "this is about the account of a user; the local operator and tokens without a user have none";
-            Problem::new(&codes::NOT_A_USER, detail)
-        })?;
         Ok(Self(Holder {
-            user,
+            user: caller.user_or_refuse()?,
             credential: caller.credential(),
             source,
         }))

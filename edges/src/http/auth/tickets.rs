@@ -5,7 +5,7 @@
 //! asks for another one.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use ground::Secret;
@@ -90,7 +90,7 @@ impl Tickets {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<[u8; 32], Ticket>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        ground::lock(&self.open)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::http::client::{AddressBlock, Proxies};
 
@@ -37,7 +37,7 @@ impl Crowd {
         let block = (!self.proxies.contains(address)).then(|| AddressBlock::from(address));
         if let Some(block) = block {
             // The map is whole after every statement, also after a panic.
-            let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = ground::lock(&self.open);
             let count = open.entry(block).or_default();
             if *count >= self.limit {
                 return None;
@@ -55,7 +55,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let Some(block) = self.block else { return };
         let open = &self.crowd.open;
-        let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = ground::lock(open);
         if let Some(count) = open.get_mut(&block) {
             *count = count.saturating_sub(1);
             if *count == 0 {

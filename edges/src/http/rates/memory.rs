@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use governor::nanos::Nanos;
 use governor::state::StateStore;
@@ -55,7 +55,7 @@ impl StateStore for Memory {
             return decide(None).map(|(value, _)| value);
         };
         // What is in there is whole after every statement, also after a panic.
-        let mut known = shard.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = ground::lock(shard);
         let before = known.get(&asked.client).copied();
         let (value, after) = decide(before)?;
         if asked.is_look {

@@ -8,8 +8,8 @@ use super::room::{NAME, RIGHT_CODE, Room, by, disable, user};
 use crate::factors::By;
 use crate::federation::config::Newcomers;
 use crate::federation::types::{Finish, Finished};
-use crate::locked::lock;
 use crate::sessions::Method;
+use ground::lock;
 
 #[tokio::test]
 async fn who_is_there_already_links_and_then_signs_in() {

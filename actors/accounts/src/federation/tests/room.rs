@@ -17,9 +17,9 @@ use crate::federation::error::FederationError;
 use crate::federation::issuer::Issuers;
 use crate::federation::seams::{BeginsSessions, Neighbours, OwnUsers};
 use crate::federation::types::{Begin, Begun, Finish, Finished};
-use crate::locked::lock;
 use crate::people::{Refused, SecondFactor};
 use crate::sessions::{SessionError, SignIn, TokenPair};
+use ground::lock;
 
 /// What the issuer is called in the configuration.
 pub(super) const NAME: &str = "fake";
