@@ -195,7 +195,7 @@ async fn sign_in(daemon: &Daemon) -> Result<String> {
         .anonymous()
         .post("/api/v1/setup", &body)
         .await
-        .expect(201)
+        .expect(200)
         .json();
     let token = pair.get("access_token").and_then(Value::as_str);
     Ok(token.context("the owner is signed in")?.to_owned())
