@@ -1,4 +1,8 @@
 //! The log: to stderr, as text for people or JSON for machines, with a filter that a reload can change.
+//!
+//! Layout: `sink` how lines get to stderr.
+
+mod sink;
 
 use std::io::IsTerminal as _;
 
@@ -11,8 +15,11 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 use crate::config::{LogConfig, LogFormat};
 
 /// Changes the filter of the running log.
+///
+/// To be kept until the end: what waits to be written is written when it is dropped.
 pub(crate) struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
+    _flush: sink::Flush,
 }
 
 impl LogControl {
@@ -28,14 +35,13 @@ impl LogControl {
 /// Starts the log. Once per process.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
     let (filter, control) = reload::Layer::new(parse(&config.filter)?);
+    let (sink, flush) =
+        sink::start(std::io::stderr()).context("the system gives no thread for the log")?;
     let layer = match config.format {
-        LogFormat::Json => fmt::layer().json().with_writer(std::io::stderr).boxed(),
+        LogFormat::Json => fmt::layer().json().with_writer(sink).boxed(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal();
-            fmt::layer()
-                .with_ansi(colours)
-                .with_writer(std::io::stderr)
-                .boxed()
+            fmt::layer().with_ansi(colours).with_writer(sink).boxed()
         }
     };
     tracing_subscriber::registry()
@@ -43,7 +49,10 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
         .with(layer)
         .try_init()
         .context("the log cannot be started")?;
-    Ok(LogControl { filter: control })
+    Ok(LogControl {
+        filter: control,
+        _flush: flush,
+    })
 }
 
 /// The actor library tells of every end at info level; the supervisor tells the same with cause and decision.

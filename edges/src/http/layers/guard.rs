@@ -1,8 +1,6 @@
 //! Whether a request came to the right host, and not on behalf of a foreign web page.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
 use http::{HeaderMap, Method, header};
 
 use super::origin::{Host, host_of_origin, is_listed, is_own};
@@ -13,15 +11,11 @@ use crate::http::listen::Connection;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
-/// The layer.
-pub(super) async fn guard(State(edge): State<AppState>, request: Request, next: Next) -> Response {
-    match examine(&edge, &request) {
-        Ok(()) => next.run(request).await,
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn examine(edge: &AppState, request: &Request) -> Result<(), Problem> {
+/// Whether the request may go on.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn guard(edge: &AppState, request: &Request) -> Result<(), Problem> {
     let reached = request.extensions().get::<Reached>();
     let host = Host::of_request(request.uri(), request.headers());
     let told = reached.and_then(|reached| reached.host.as_deref());
