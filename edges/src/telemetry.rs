@@ -1,40 +1,40 @@
 //! The log: to stderr, as text for people or JSON for machines, with a filter that a reload can change.
 //!
-//! Layout: `sink` how lines get to stderr.
+//! Layout: `sink` how lines get to stderr, `threshold` which do.
 
 mod sink;
+mod threshold;
 
 use std::io::IsTerminal as _;
 
 use anyhow::Context as _;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+use tracing_subscriber::{Layer as _, fmt};
 
 use crate::config::{LogConfig, LogFormat};
+use threshold::Threshold;
 
 /// Changes the filter of the running log.
 ///
 /// To be kept until the end: what waits to be written is written when it is dropped.
 pub(crate) struct LogControl {
-    filter: reload::Handle<EnvFilter, Registry>,
+    threshold: Threshold,
     _flush: sink::Flush,
 }
 
 impl LogControl {
     /// Puts another filter into force.
     pub(crate) fn set_filter(&self, filter: &str) -> anyhow::Result<()> {
-        let filter = parse(filter)?;
-        self.filter
-            .reload(filter)
-            .context("the log's filter cannot be changed")
+        self.threshold.set(parse(filter)?);
+        Ok(())
     }
 }
 
 /// Starts the log. Once per process.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
-    let (filter, control) = reload::Layer::new(parse(&config.filter)?);
+    let threshold = Threshold::new(parse(&config.filter)?);
     let (sink, flush) =
         sink::start(std::io::stderr()).context("the system gives no thread for the log")?;
     let layer = match config.format {
@@ -45,19 +45,19 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
         }
     };
     tracing_subscriber::registry()
-        .with(filter)
+        .with(threshold.clone())
         .with(layer)
         .try_init()
         .context("the log cannot be started")?;
     Ok(LogControl {
-        filter: control,
+        threshold,
         _flush: flush,
     })
 }
 
 /// The actor library tells of every end at info level; the supervisor tells the same with cause and decision.
-fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
-    EnvFilter::builder()
-        .parse(format!("ractor=warn,{filter}"))
+fn parse(filter: &str) -> anyhow::Result<Targets> {
+    format!("ractor=warn,{filter}")
+        .parse()
         .with_context(|| format!("log.filter {filter:?} cannot be read"))
 }

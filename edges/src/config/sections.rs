@@ -3,7 +3,7 @@
 use ground::Secret;
 use ground::config::nearest;
 use ground::sealed::MasterKey;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 
 ground::choices! {
     /// How a log line is written.
@@ -66,7 +66,7 @@ fn check_filter(filter: &str) -> Result<(), String> {
             LEVELS.join(", ")
         ));
     }
-    match EnvFilter::builder().parse(filter) {
+    match filter.parse::<Targets>() {
         Ok(_) => Ok(()),
         Err(error) => Err(format!(
             "expected a level or part=level pairs such as \"info,ptys=debug\": {error}"

@@ -49,7 +49,11 @@ pub(crate) fn source_of(parts: &Parts) -> Source {
             .extensions
             .get::<ClientAddress>()
             .and_then(|client| client.0),
-        user_agent: agent.map(|agent| agent.chars().take(MAX_TEXT).collect()),
+        // A text of so few bytes has no more characters, so hardly any is taken apart.
+        user_agent: agent.map(|agent| match agent.len() {
+            0..=MAX_TEXT => agent.into_owned(),
+            _ => agent.chars().take(MAX_TEXT).collect(),
+        }),
         request_id: id.map(|id| id.0.to_string()),
     }
 }

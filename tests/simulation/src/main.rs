@@ -15,6 +15,10 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use simulation::{Plan, Report, network, run};
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Every so many seeds a network takes part as well, which costs as much as all the rest.
 const WITH_NETWORK: u64 = 16;
@@ -93,11 +97,13 @@ type Lines = Arc<Mutex<Vec<u8>>>;
 fn listen_for_errors() -> Lines {
     let lines = Lines::default();
     let writer = Arc::clone(&lines);
-    tracing_subscriber::fmt()
-        .with_env_filter("supervisor=error")
+    let errors = Targets::new().with_target("supervisor", LevelFilter::ERROR);
+    let layer = tracing_subscriber::fmt::layer()
         .with_ansi(false)
         .without_time()
-        .with_writer(move || Sink(Arc::clone(&writer)))
+        .with_writer(move || Sink(Arc::clone(&writer)));
+    tracing_subscriber::registry()
+        .with(layer.with_filter(errors))
         .init();
     lines
 }

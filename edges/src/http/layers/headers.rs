@@ -23,6 +23,12 @@ const DATA_POLICY: HeaderValue =
 const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()",
 );
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+/// Headers that are added to an answer on top of its own at most: room is made once.
+const MOST: usize = 12;
 /// What scripts of other origins may read besides the body.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
     "etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, x-request-id",
@@ -68,18 +74,13 @@ impl Browser {
                 HeaderValue::from_static("no-referrer"),
             ),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-            (
-                HeaderName::from_static("cross-origin-resource-policy"),
-                HeaderValue::from_static("same-origin"),
-            ),
+            (RESOURCE_POLICY, SAME_ORIGIN),
         ];
+        headers.reserve(MOST);
         let policy = if is_page { PAGE_POLICY } else { DATA_POLICY };
         let page = [
-            (
-                HeaderName::from_static("cross-origin-opener-policy"),
-                HeaderValue::from_static("same-origin"),
-            ),
-            (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+            (OPENER_POLICY, SAME_ORIGIN),
+            (PERMISSIONS_POLICY, PERMISSIONS),
         ];
         let secure = (header::STRICT_TRANSPORT_SECURITY, HTTPS_ONLY);
         let all = fixed

@@ -132,7 +132,9 @@ impl Told {
     /// One line a request; never the query string, which may carry what should not be kept.
     fn log(&self, status: StatusCode) {
         let (method, path) = (&self.method, self.uri.path());
-        let peer = self.peer.map(tracing::field::display);
+        // Over the network the client tells more: behind a proxy the peer is always the same.
+        let peer = self.peer.filter(|_| self.client.is_none());
+        let peer = peer.map(tracing::field::display);
         let client = self.client.map(tracing::field::display);
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         let status = status.as_u16();
