@@ -1,5 +1,7 @@
 //! The public face: one method a request.
 
+use std::sync::Arc;
+
 use ground::audit::By;
 use ground::{Db, Id, Micros, Page, PageRequest, Sealer, Secret};
 use supervisor::Address;
@@ -38,6 +40,7 @@ impl AccountsHandle {
             sealer,
             shared,
             issuers,
+            personal: Arc::default(),
         }
     }
 
