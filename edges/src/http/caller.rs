@@ -154,6 +154,30 @@ impl Caller {
         Err(Problem::new(&codes::NOT_FRESH, detail))
     }
 
+    /// The same for what lasts longer than a session: whoever came in with one has to have signed in lately. A token makes nothing that can
+    /// do more than itself, so that nothing is gained by it.
+    ///
+    /// # Errors
+    /// As [`Caller::require_fresh`].
+    pub fn require_fresh_session(&self, within: Duration) -> Result<(), Problem> {
+        match self {
+            Self::Session(_) => self.require_fresh(within),
+            Self::Local { .. } | Self::Token(_) => Ok(()),
+        }
+    }
+
+    /// The same for what takes all of a person's data away at once: every user has to have signed in lately, so that no token of theirs is
+    /// enough. The local operator is no user, and neither are tokens of theirs.
+    ///
+    /// # Errors
+    /// As [`Caller::require_fresh`].
+    pub fn require_fresh_user(&self, within: Duration) -> Result<(), Problem> {
+        match self.user() {
+            Some(_) => self.require_fresh(within),
+            None => Ok(()),
+        }
+    }
+
     /// The caller as the audit tells it.
     pub fn actor(&self) -> Actor {
         match self {
@@ -221,6 +245,18 @@ fn missing_of_role(role: Role, needs: Needs) -> Option<String> {
     };
     let role = role.word();
     (!may).then(|| format!("another role than `{role}`; an administrator can give it"))
+}
+
+/// The roles that are enough for what a route needs, from most to least: with a session, which has no limits besides.
+pub(crate) fn roles_for(needs: Needs) -> Vec<&'static str> {
+    let roles = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];
+    let may = roles.iter().filter(|role| missing_of_role(**role, needs).is_none());
+    may.map(|role| role.word()).collect()
+}
+
+/// How requests of a user are told from those of others, over all their sessions and tokens.
+pub(crate) fn caller_of_user(user: Id) -> String {
+    format!("user:{user}")
 }
 
 /// What a role may do at most, whatever its token says.

@@ -74,6 +74,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
 
 use concern::Concern;
 
+pub(crate) use caller::caller_of_user;
 pub use client::{ClientAddress, Proxies};
 pub use limits::Limits;
 pub use listen::{
