@@ -238,11 +238,17 @@ impl World {
         let daemon = daemon().drills().database(database).config(config);
         let daemon = daemon.start().await;
         let setup_token = setup_token(&daemon).await;
-        let body = json!({ "setup_token": setup_token, "email": email_of(OWNER), "password": PASSWORD });
+        let body =
+            json!({ "setup_token": setup_token, "email": email_of(OWNER), "password": PASSWORD });
         let stranger = daemon.anonymous();
         let first = stranger.post("/api/v1/setup", &body).await;
         let owner = daemon.with_token(&text(&first.expect(200).json(), "access_token"));
-        for (caller, role) in [(1, "viewer"), (MEMBER, "member"), (3, "member"), (4, "admin")] {
+        for (caller, role) in [
+            (1, "viewer"),
+            (MEMBER, "member"),
+            (3, "member"),
+            (4, "admin"),
+        ] {
             let body = json!({ "email": email_of(caller), "password": PASSWORD, "role": role });
             owner.post("/api/v1/users", &body).await.expect(201);
         }
@@ -282,7 +288,8 @@ impl World {
 
     /// Links an outside identity to the member.
     async fn link(&self) {
-        self.issuer.log_in(Person::new("99", "elsewhere@example.org"));
+        self.issuer
+            .log_in(Person::new("99", "elsewhere@example.org"));
         let path = "/api/v1/auth/issuers/hub/link/begin";
         let body = self.returned(&self.clients[MEMBER], path).await;
         let path = "/api/v1/auth/issuers/hub/finish";
@@ -447,7 +454,10 @@ impl World {
     async fn ask(&mut self, row: &Row, caller: usize) -> Answer {
         if row.path.ends_with("/attach") {
             let token = Some(self.tokens[caller].as_str()).filter(|token| !token.is_empty());
-            let attached = self.daemon.try_attach(&self.terminal, None, token, None).await;
+            let attached = self
+                .daemon
+                .try_attach(&self.terminal, None, token, None)
+                .await;
             return match attached {
                 Ok(terminal) => {
                     terminal.detach().await;
@@ -514,10 +524,7 @@ fn described(document: &Value) -> BTreeMap<(String, String), BTreeSet<String>> {
             let roles = operation["x-roles"].as_array();
             let roles = roles.unwrap_or_else(|| panic!("no x-roles at {method} {path}"));
             let roles = roles.iter().filter_map(Value::as_str).map(str::to_owned);
-            all.insert(
-                (method.to_ascii_uppercase(), path.clone()),
-                roles.collect(),
-            );
+            all.insert((method.to_ascii_uppercase(), path.clone()), roles.collect());
         }
     }
     all
@@ -584,7 +591,11 @@ async fn a_terminal_is_for_the_roles_that_are_named(database: SharedDatabase) {
     ] {
         let email = format!("{role}@example.org");
         let body = json!({ "email": email, "password": PASSWORD, "role": role });
-        daemon.local().post("/api/v1/users", &body).await.expect(201);
+        daemon
+            .local()
+            .post("/api/v1/users", &body)
+            .await
+            .expect(201);
         let signed_in = sign_in(&daemon, &email).await;
         let client = daemon.with_token(&text(&signed_in, "access_token"));
         let opened = client.post("/api/v1/terminals", &shell()).await;

@@ -45,15 +45,17 @@ fn text(document: &Value, member: &str) -> String {
 }
 
 async fn started(database: &SharedDatabase, home: &Home, issuer: &Issuer) -> Daemon {
-    let config = issuer.github_config("hub", "")
-        + "[ptys]\nroles = [\"owner\", \"admin\", \"member\"]\n";
+    let config =
+        issuer.github_config("hub", "") + "[ptys]\nroles = [\"owner\", \"admin\", \"member\"]\n";
     let daemon = daemon().drills().home(home).database(database);
     daemon.config(config).start().await
 }
 
 async fn sign_in(daemon: &Daemon, email: &str) -> Value {
     let body = json!({ "email": email, "password": PASSWORD });
-    let request = daemon.anonymous().request(Method::POST, "/api/v1/auth/login");
+    let request = daemon
+        .anonymous()
+        .request(Method::POST, "/api/v1/auth/login");
     let reply = request.header("user-agent", AGENT).json(&body).send();
     reply.await.expect(200).json()
 }
@@ -124,7 +126,9 @@ async fn opened(
     token: &str,
     wanted: &Value,
 ) -> (kit::Terminal, i32) {
-    let open = client.request(Method::POST, "/api/v1/terminals").json(wanted);
+    let open = client
+        .request(Method::POST, "/api/v1/terminals")
+        .json(wanted);
     let opened = open.header("idempotency-key", "engine-1").send().await;
     let id = id_of(&opened.expect(201).json());
     let mut terminal = attach_as(daemon, &id, token).await;
@@ -188,11 +192,16 @@ async fn all_that_is_kept_of_somebody_is_told(database: SharedDatabase) {
         // The hash of the chain is no secret, and of the audit.
         let mut searched = export.clone();
         searched["audit"] = Value::Null;
-        assert!(!searched.to_string().contains(secret), "{secret}: {searched:#}");
+        assert!(
+            !searched.to_string().contains(secret),
+            "{secret}: {searched:#}"
+        );
     }
     // Of what others did to her it is not told from where.
     let entries = export["audit"].as_array().expect("entries");
-    let others = entries.iter().filter(|entry| entry["actor"]["user"] != *ada.id);
+    let others = entries
+        .iter()
+        .filter(|entry| entry["actor"]["user"] != *ada.id);
     let others: Vec<_> = others.collect();
     assert!(others.iter().any(|entry| entry["action"] == "user.create"));
     assert!(others.iter().all(|entry| entry["address"].is_null()));
@@ -200,7 +209,11 @@ async fn all_that_is_kept_of_somebody_is_told(database: SharedDatabase) {
     let path = format!("/api/v1/users/{}/export", ada.id);
     let by_owner = ada.owner.get(&path).await.expect(200).json();
     assert_eq!(by_owner["terminals"], export["terminals"]);
-    let by_operator = daemon.cli(&["user", "export", EMAIL]).await.expect(0).json();
+    let by_operator = daemon
+        .cli(&["user", "export", EMAIL])
+        .await
+        .expect(0)
+        .json();
     assert_eq!(by_operator["identities"], export["identities"]);
     ada.terminal.detach().await;
     daemon.stop().await;
@@ -263,7 +276,10 @@ async fn nothing_is_left_of_somebody_who_is_erased(database: SharedDatabase) {
     gone(ada.shell).await;
     ada.client.get("/api/v1/me").await.problem(401);
     assert!(outbox(&daemon).is_empty(), "{:?}", outbox(&daemon));
-    for left in [ada.owner.get(&path), ada.owner.get(&format!("{path}/export"))] {
+    for left in [
+        ada.owner.get(&path),
+        ada.owner.get(&format!("{path}/export")),
+    ] {
         let refused = left.await.problem(404);
         assert_eq!(refused["code"], "accounts.user_not_found");
     }

@@ -43,7 +43,10 @@ impl Sight {
         if !self.sees(&node.path) {
             return None;
         }
-        node.cause.iter_mut().chain(&mut node.also).for_each(hush_cause);
+        node.cause
+            .iter_mut()
+            .chain(&mut node.also)
+            .for_each(hush_cause);
         for detail in node.detail.values_mut() {
             if let Detail::Text(text) = detail {
                 *text = hushed(text);

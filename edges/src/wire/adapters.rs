@@ -118,7 +118,9 @@ impl PersonalData for Mails {
     }
 
     fn export<'a>(&'a self, person: &'a Person) -> Exported<'a> {
-        Box::pin(async { told(&mail::personal::mails_of(&self.0, person.id, &person.email).await?) })
+        Box::pin(async {
+            told(&mail::personal::mails_of(&self.0, person.id, &person.email).await?)
+        })
     }
 
     fn close<'a>(&'a self, person: &'a Person) -> Closed<'a> {

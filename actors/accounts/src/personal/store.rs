@@ -65,7 +65,8 @@ pub(crate) async fn rows_of(db: &Db, id: Id) -> Result<Told, DbError> {
     let refreshes = "SELECT r.session_id, r.generation, r.issued_at, r.used_at FROM refresh_tokens r \
                      JOIN sessions s ON s.id = r.session_id WHERE s.user_id = $1 ORDER BY r.session_id, r.generation LIMIT $2";
     let totp = "SELECT created_at, confirmed_at FROM totp_factors WHERE user_id = $1 LIMIT $2";
-    let codes = "SELECT used_at FROM recovery_codes WHERE user_id = $1 ORDER BY used_at, hash LIMIT $2";
+    let codes =
+        "SELECT used_at FROM recovery_codes WHERE user_id = $1 ORDER BY used_at, hash LIMIT $2";
     let identities = "SELECT issuer, subject, provider, email, created_at, last_used_at FROM identities \
                       WHERE user_id = $1 ORDER BY issuer, subject LIMIT $2";
     let mailed = "SELECT kind, new_email, created_at, expires_at, used_at FROM recovery_tokens \
