@@ -105,16 +105,21 @@ fn hush_value(value: &mut Value) {
 fn hushed(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        if rest.get(..ID_BYTES).is_some_and(is_id) {
+    loop {
+        if let Some((start, after)) = rest.split_at_checked(ID_BYTES)
+            && is_id(start)
+        {
             plain.push_str(HIDDEN);
-            rest = &rest[ID_BYTES..];
-        } else {
-            plain.push(first);
-            rest = &rest[first.len_utf8()..];
+            rest = after;
+            continue;
         }
+        let mut chars = rest.chars();
+        let Some(first) = chars.next() else {
+            return plain;
+        };
+        plain.push(first);
+        rest = chars.as_str();
     }
-    plain
 }
 
 #[cfg(test)]
