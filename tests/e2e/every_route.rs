@@ -298,8 +298,8 @@ impl World {
     }
 
     /// What somebody brings back from the issuer who went there.
-    async fn returned(&self, client: &Client, begin: &str) -> Value {
-        let begun = client.post(begin, &json!({})).await.expect(200).json();
+    async fn returned(&self, client: &Client, path: &str) -> Value {
+        let begun = client.post(path, &json!({})).await.expect(200).json();
         let back = self.issuer.visit(&text(&begun, "authorization_url")).await;
         json!({ "state": back.state, "flow": begun["flow"], "code": back.code })
     }
