@@ -60,6 +60,11 @@ impl House {
         });
     }
 
+    /// Whether a domain that was brought in is switched on.
+    pub(crate) fn runs<D: Domain>(&self) -> bool {
+        self.is_enabled(SystemBuilder::manifest::<D>())
+    }
+
     /// Names of the domains that are switched on.
     pub(crate) fn names(&self) -> Vec<String> {
         let enabled = self

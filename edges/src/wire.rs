@@ -1,6 +1,7 @@
 //! The wiring: which domains there are, and what each is given. One visible list; a new domain is a few lines here.
 //!
-//! Handles exist before anything runs, so the order of the lines is free: the supervisor starts by the graph of needs.
+//! Handles exist before anything runs, so the order of the lines is free (but that whoever asks what others keep of people comes after
+//! them): the supervisor starts by the graph of needs.
 
 mod adapters;
 
@@ -77,15 +78,6 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     };
     house.add::<Store>(address, settings.store.clone(), ports);
 
-    let (address, accounts) = house.domain::<Accounts>();
-    let issuers = Issuers::new(&settings.accounts.issuers, |path, tune| {
-        settings.dependencies.dependency(path, tune)
-    });
-    let sealer = master_key::sealer(&settings.secrets, &options.data_dir);
-    let ports = accounts.ports(db.clone()).with_sealer(sealer);
-    let ports = ports.with_issuers(issuers);
-    house.add::<Accounts>(address, settings.accounts.clone(), ports);
-
     let (address, audit) = house.domain::<Audit>();
     let (audit, ports) = audit.ports(db.clone());
     house.add::<Audit>(address, settings.audit.clone(), ports);
@@ -112,8 +104,18 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     house.add::<Ptys>(
         address,
         settings.ptys.clone(),
-        ptys::Ports::new(db, environment),
+        ptys::Ports::new(db.clone(), environment),
     );
+
+    let (address, accounts) = house.domain::<Accounts>();
+    let issuers = Issuers::new(&settings.accounts.issuers, |path, tune| {
+        settings.dependencies.dependency(path, tune)
+    });
+    let personal = adapters::personal_data(&house, &db, &options.data_dir, &ptys);
+    let sealer = master_key::sealer(&settings.secrets, &options.data_dir);
+    let ports = accounts.ports(db).with_sealer(sealer);
+    let ports = ports.with_issuers(issuers).with_personal_data(personal);
+    house.add::<Accounts>(address, settings.accounts.clone(), ports);
 
     house.check()?;
     Ok(Wired {

@@ -311,13 +311,12 @@ async fn nobody_rises_above_who_asks(database: SharedDatabase) {
     risen.problem(403);
     let other = by_member.get(&format!("/api/v1/users/{owner}")).await;
     other.problem(404);
-    let own = by_member
-        .get(&format!("/api/v1/users/{member}/export"))
-        .await;
-    assert_eq!(
-        own.expect(200).json()["user"]["email"],
-        "member@example.com"
-    );
+    let own = format!("/api/v1/users/{member}/export");
+    let refused = by_member.get(&own).await;
+    assert_eq!(code(&refused, 403), "accounts.not_fresh");
+    let in_person = signed_in(&daemon, "member@example.com", PASSWORD).await;
+    let told = in_person.get(&own).await.expect(200).json();
+    assert_eq!(told["user"]["email"], "member@example.com");
     let renamed = by_member
         .patch("/api/v1/me", &json!({ "name": null }))
         .await;

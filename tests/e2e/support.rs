@@ -53,6 +53,12 @@ pub(crate) async fn open_and_attach(daemon: &Daemon, wanted: &Value) -> (String,
     (id, attached)
 }
 
+/// Attaches to a terminal of somebody's from the start of its output.
+pub(crate) async fn attach_as(daemon: &Daemon, id: &str, token: &str) -> Terminal {
+    let attached = daemon.try_attach(id, Some(0), Some(token), None).await;
+    attached.unwrap_or_else(|refused| panic!("attach to {id}: {refused:?}"))
+}
+
 /// Types a command and waits for a word that only its output has, not its echo.
 pub(crate) async fn say(terminal: &mut Terminal, word: &str) {
     let (first, rest) = word.split_at(1);

@@ -7,13 +7,15 @@
 //!
 //! * `source` reads the tracked sources and parses them once.
 //! * `caps` holds the size limits, `docs` what every file must say of itself, `imports` who may use whom.
-//! * `domains` checks that each domain has all its places, `hygiene` what must not be in any file.
+//! * `domains` checks that each domain has all its places, `hygiene` what must not be in any file, `personal` that all that is kept of people
+//!   is written down.
 
 mod caps;
 mod docs;
 mod domains;
 mod hygiene;
 mod imports;
+mod personal;
 mod source;
 
 use source::Project;
@@ -61,6 +63,7 @@ rules! {
     domains_are_configured: "a domain has a section in config/mainstay.toml" => domains::config;
     domains_are_tested: "a domain has an end-to-end module" => domains::end_to_end;
     domains_are_in_the_readme: "a domain has a row in README.md's table of domains" => domains::readme;
+    personal_data_is_written_down: "a column that refers to a person has its row in docs/personal_data.md" => personal::data;
     files_name_no_machine: "no file holds a path of a machine" => hygiene::machine_paths;
     nothing_is_unfinished: "no unfinished work is marked in a source" => hygiene::unfinished;
     tests_do_not_sleep: "a test waits for a condition with a deadline" => hygiene::sleeps;

@@ -40,6 +40,7 @@ impl AccountsHandle {
             sealer,
             shared,
             issuers,
+            personal: Arc::default(),
         }
     }
 

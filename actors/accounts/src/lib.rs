@@ -25,6 +25,7 @@
 //! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
 //! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
 //! - `people`: users, passwords, signing in. `recovery`: tokens that are mailed, for a new password or to prove an address.
+//! - `personal`: all that is kept of one person, to be told and to be erased.
 //! - `store`: every statement about tokens. `ports`: what the domain needs.
 
 #![forbid(unsafe_code)]
@@ -43,6 +44,7 @@ mod manager;
 mod manifest;
 mod messages;
 mod people;
+mod personal;
 mod ports;
 mod profiles;
 mod recovery;
@@ -75,7 +77,7 @@ pub use people::{
     MAX_USER_NAME, MIN_PASSWORD_CHARS, NewInvite, NewUser, PasswordChange, People, PeopleError,
     Registration, Requester, SETUP_PREFIX, Setup, SignInError, Standing, User,
 };
-pub use ports::Ports;
+pub use ports::{Person, PersonalData, Ports};
 pub use recovery::{Holder, NewEmail, Recovery, RecoveryError, Reset};
 pub use revocations::{Ending, TokenWatch};
 pub use scopes::{Scope, ScopeError, Scopes};

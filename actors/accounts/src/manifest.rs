@@ -118,6 +118,7 @@ fn people(seed: &Seed) -> ChildSpec {
     let factors = Arc::new(shared.factors.clone());
     let db = seed.ports.db.clone();
     let desk = people::Desk::new(db, shared, seed.config.clone(), sessions, factors);
+    let desk = desk.with_personal_data(Arc::clone(&seed.ports.personal));
     let policy = Policy::default().bears(Level::Critical);
     ChildSpec::actor::<PeopleActor>(PEOPLE, address, Arc::new(desk), policy)
 }

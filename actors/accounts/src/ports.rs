@@ -1,10 +1,15 @@
-//! What the domain needs: the database, what seals secrets, and the memory that it shares with its own handle.
+//! What the domain needs: the database, what seals secrets, what other domains keep of people, and the memory that it shares with its own
+//! handle.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ground::{Db, Sealer};
-use supervisor::Address;
+use futures::future::BoxFuture;
+use ground::db::Conn;
+use ground::{Db, DbError, Id, Sealer};
+use serde_json::Value;
+use supervisor::{Address, Fault};
 
 use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
@@ -18,6 +23,37 @@ use crate::sessions::Sessions;
 /// Requests about recovery that are admitted.
 const RECOVERY_MAILBOX: u32 = 128;
 
+/// Somebody, as other domains know them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The user.
+    pub id: Id,
+    /// Their present address.
+    pub email: String,
+}
+
+/// What another domain keeps of people.
+///
+/// An erasure asks all of them to `close` for somebody who may not come in any more, then to `erase` in one transaction with the account, then
+/// to `close` again what was begun in between. Whoever is interrupted does all of it again, so that each must work when there is nothing left.
+pub trait PersonalData: fmt::Debug + Send + Sync + 'static {
+    /// The name that it has in an export.
+    fn name(&self) -> &'static str;
+
+    /// All that is kept of somebody, without secrets.
+    fn export<'a>(&'a self, person: &'a Person) -> BoxFuture<'a, Result<Value, DbError>>;
+
+    /// Ends what runs for somebody, and removes what lies outside of the database.
+    fn close<'a>(&'a self, person: &'a Person) -> BoxFuture<'a, Result<(), Arc<dyn Fault>>>;
+
+    /// Removes what is stored of somebody. May be run twice.
+    fn erase<'a>(
+        &'a self,
+        tx: &'a mut Conn,
+        person: &'a Person,
+    ) -> BoxFuture<'a, Result<(), DbError>>;
+}
+
 /// What a start of the domain is given; [`AccountsHandle::ports`](crate::AccountsHandle::ports) makes it.
 #[derive(Debug, Clone)]
 pub struct Ports {
@@ -25,9 +61,17 @@ pub struct Ports {
     pub(crate) sealer: Sealer,
     pub(crate) shared: Shared,
     pub(crate) issuers: Issuers,
+    pub(crate) personal: Arc<[Arc<dyn PersonalData>]>,
 }
 
 impl Ports {
+    /// With what these other domains keep of people. Without them only what this domain keeps is exported and erased.
+    #[must_use]
+    pub fn with_personal_data(mut self, personal: Vec<Arc<dyn PersonalData>>) -> Self {
+        self.personal = personal.into();
+        self
+    }
+
     /// With these outside issuers. Without them there are none.
     #[must_use]
     pub fn with_issuers(mut self, issuers: Issuers) -> Self {

@@ -94,7 +94,6 @@ pub(crate) async fn add(
     let entry = by
         .entry("token.create")
         .on(token.id)
-        .with("name", token.name.as_str())
         .with("scopes", token.scopes.to_json());
     db.write(async move |tx| {
         let (kept,): (i64,) = tx.fetch_one("SELECT count(*) FROM tokens", args![]).await?;

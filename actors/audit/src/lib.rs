@@ -18,7 +18,7 @@
 //! - `handle`: the public face. `messages`, `writer`: the actor that stores and prunes. `pending`: what waits for it.
 //! - `reading`: lists, verification and export, past the actor.
 //! - Pure: `chain` (whether it holds), `refusals` (wrong tokens, counted).
-//! - `store`: every statement. `ports`: the database.
+//! - `personal`: what is kept of one person. `store`: every statement. `ports`: the database.
 
 #![forbid(unsafe_code)]
 
@@ -29,6 +29,7 @@ mod handle;
 mod manifest;
 mod messages;
 mod pending;
+pub mod personal;
 mod ports;
 mod reading;
 mod refusals;

@@ -2,7 +2,7 @@
 
 use ground::audit::{Actor, Entry, Record, Source};
 use ground::db::{FromRow, Row, Snapshot};
-use ground::{Db, DbError, Micros, args};
+use ground::{Db, DbError, Id, Micros, args};
 use serde_json::Value;
 
 use crate::chain::{Link, Mark};
@@ -10,6 +10,8 @@ use crate::types::Query;
 
 /// The entry that tells of a removal: its details say where the chain was cut.
 pub(crate) const PRUNED: &str = "audit.prune";
+/// Entries about one user that are told at most.
+const MAX_TOLD: u32 = 10_000;
 
 impl FromRow for Link {
     fn from_row(row: &Row) -> Result<Self, DbError> {
@@ -196,5 +198,15 @@ pub(crate) async fn prune(
         ground::audit::append(tx, &entry).await?;
         Ok(gone)
     })
+    .await
+}
+
+/// The newest entries of what a user did, and of what was done to them.
+pub(crate) async fn links_about(db: &Db, user: Id) -> Result<Vec<Link>, DbError> {
+    db.fetch_all(
+        "SELECT seq, id, at, actor_kind, actor_user, actor_credential, actor_uid, action, object, address, user_agent, \
+         request_id, outcome, detail, hash FROM audit_entries WHERE actor_user = $1 OR object = $2 ORDER BY seq DESC LIMIT $3",
+        args![user, user.to_string(), MAX_TOLD],
+    )
     .await
 }

@@ -12,6 +12,7 @@ mod store;
 use std::fmt;
 
 use crate::clock::Micros;
+use crate::ids::Id;
 use crate::secret::Secret;
 
 pub use store::enqueue;
@@ -38,6 +39,7 @@ pub struct Mail {
     text: Secret,
     kind: &'static str,
     not_after: Micros,
+    user: Option<Id>,
 }
 
 /// What is wrong with one part of a mail.
@@ -76,6 +78,7 @@ impl Mail {
             text: Secret::new(text),
             kind,
             not_after,
+            user: None,
         };
         let faults: Vec<MailFault> = [
             address_fault(&mail.to).map(|(code, message)| ("to", code, message)),
@@ -96,6 +99,18 @@ impl Mail {
         } else {
             Err(MailError(faults))
         }
+    }
+
+    /// Notes whose mail it is: what is kept of it is told to them, and goes with them.
+    #[must_use]
+    pub const fn about(mut self, user: Id) -> Self {
+        self.user = Some(user);
+        self
+    }
+
+    /// Whose it is, as far as that was noted.
+    pub const fn user(&self) -> Option<Id> {
+        self.user
     }
 
     /// To whom.

@@ -16,7 +16,7 @@
 //! # Layout
 //! - [`manifest`](Idempotency): the domain. `config`: its section. `types`: what is kept. `error`: what can go wrong.
 //! - `handle`: the public face. `messages`, `keeper`: the actor. `desk`: its slow work, and what is to be settled yet.
-//! - `store`: every statement. `ports`: the database.
+//! - `personal`: what is kept of one caller. `store`: every statement. `ports`: the database.
 
 #![forbid(unsafe_code)]
 
@@ -27,6 +27,7 @@ mod handle;
 mod keeper;
 mod manifest;
 mod messages;
+pub mod personal;
 mod ports;
 mod store;
 #[cfg(test)]
@@ -39,4 +40,4 @@ pub use handle::IdempotencyHandle;
 pub use manifest::Idempotency;
 pub use messages::KeeperMsg;
 pub use ports::Ports;
-pub use types::{Answer, Claim, Claimed, KEPT_FOR, Key, MAX_ANSWER_BYTES, Settlement};
+pub use types::{Answer, Claim, Claimed, KEPT_FOR, KeptRequest, Key, MAX_ANSWER_BYTES, Settlement};

@@ -3,10 +3,12 @@
 use ground::db::{Conn, FromRow, Row};
 use ground::{Db, DbError, Id, Micros, args};
 
-use crate::types::{Answer, Claim, KEPT_FOR, Key, Settlement};
+use crate::types::{Answer, Claim, KEPT_FOR, KeptRequest, Key, Settlement};
 
 /// Answers that make room at once when there are as many keys as may be.
 const ROOM: u8 = 16;
+/// Requests of one caller that are told at most.
+const MAX_TOLD: u32 = 10_000;
 
 /// What stands under a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,4 +170,31 @@ pub(crate) async fn count(db: &Db) -> Result<i64, DbError> {
         .fetch_one("SELECT count(*) FROM idempotency_keys", args![])
         .await?;
     Ok(count)
+}
+
+impl FromRow for KeptRequest {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            route: row.get("route")?,
+            path: row.get("path")?,
+            key: row.get("key")?,
+            status: row.get("status")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+}
+
+/// The requests of a caller, the latest first.
+pub(crate) async fn requests_of(db: &Db, caller: &str) -> Result<Vec<KeptRequest>, DbError> {
+    db.fetch_all(
+        "SELECT route, path, key, status, created_at FROM idempotency_keys WHERE caller = $1 ORDER BY created_at DESC LIMIT $2",
+        args![caller, MAX_TOLD],
+    )
+    .await
+}
+
+/// Forgets the requests of a caller.
+pub(crate) async fn remove_of(tx: &mut Conn, caller: &str) -> Result<(), DbError> {
+    let sql = "DELETE FROM idempotency_keys WHERE caller = $1";
+    tx.execute(sql, args![caller]).await.map(drop)
 }

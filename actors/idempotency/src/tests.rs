@@ -205,3 +205,31 @@ async fn a_claim_is_settled_once() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_requests_of_one_caller_are_told_and_forgotten() {
+    on_both(async |db: Db| {
+        let house = House::new(&db, Config::default()).await;
+        let claim = fresh(&house, "mine").await;
+        let other = Key {
+            caller: "user:2".to_owned(),
+            ..key("theirs")
+        };
+        house.keys.claim(other, BODY).await.expect("claimed");
+        let told = personal::requests_of(&db, "token:1").await.expect("reads");
+        assert_eq!(told.len(), 1);
+        assert_eq!((told[0].key.as_str(), told[0].status), ("mine", None));
+        db.write(async move |tx| personal::remove_of(tx, "token:1").await)
+            .await
+            .expect("removed");
+        // What is done meanwhile finds nothing to settle.
+        let settled = Settlement::Done(answer("late"));
+        house.keys.settle(claim, settled).await.expect("no harm");
+        let told = personal::requests_of(&db, "token:1").await.expect("reads");
+        assert_eq!(told, []);
+        let told = personal::requests_of(&db, "user:2").await.expect("reads");
+        assert_eq!(told.len(), 1);
+        house.stop().await;
+    })
+    .await;
+}

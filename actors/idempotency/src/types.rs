@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ground::Id;
+use ground::{Id, Micros};
+use serde::Serialize;
 
 /// How long a key counts.
 pub const KEPT_FOR: Duration = Duration::from_hours(24);
@@ -67,4 +68,19 @@ pub enum Settlement {
     Withheld,
     /// It did nothing: the key is free.
     Released,
+}
+
+/// A request with a key, as it is told to who sent it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct KeptRequest {
+    /// The route, as method and pattern.
+    pub route: String,
+    /// The path.
+    pub path: String,
+    /// What the client called it.
+    pub key: String,
+    /// The HTTP status of the kept answer; null when none is kept.
+    pub status: Option<u16>,
+    /// When it was sent.
+    pub created_at: Micros,
 }

@@ -210,8 +210,18 @@ impl Courier {
             outcome = handing_over => outcome,
             never = self.keep(mail.id, lease) => match never {},
         };
-        if !self.conclude(mail, lease, outcome).await? {
+        if self.conclude(mail, lease, outcome).await? {
+            return Ok(());
+        }
+        if store::is_kept(&self.db, mail.id).await? {
             tracing::warn!(mail = %mail.id, "the lease had run out: another process may have sent the mail, too");
+            return Ok(());
+        }
+        // Whose it was is gone, and with them all that was kept of them: so is what was put away in this very moment.
+        if let Way::Outbox(outbox) = &self.way
+            && let Err(error) = outbox.remove(vec![mail.id]).await
+        {
+            tracing::warn!(mail = %mail.id, %error, "a mail of somebody who was erased is left in the outbox");
         }
         Ok(())
     }

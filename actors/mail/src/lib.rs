@@ -20,7 +20,7 @@
 //! - `handle`: the public face. `messages`, `sender`: the actor. `courier`: its work. `ports`: what the domain needs.
 //! - Ways out: `smtp` (a server) with `fault` (its answers, told apart), `starttls` and `wire`; `outbox` (a folder).
 //! - Pure: `schedule` (when next), `letter` (a row as a message).
-//! - `store`: every statement.
+//! - `personal`: what is kept of one person. `store`: every statement.
 
 #![forbid(unsafe_code)]
 
@@ -33,6 +33,7 @@ mod letter;
 mod manifest;
 mod messages;
 mod outbox;
+pub mod personal;
 mod ports;
 mod schedule;
 mod sender;

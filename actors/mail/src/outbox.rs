@@ -56,6 +56,32 @@ impl Outbox {
         counted.await.unwrap_or(0)
     }
 
+    /// Takes these mails out, as far as they are there. Works on a thread for waiting.
+    ///
+    /// # Errors
+    /// The first file that cannot be removed; the others are all the same.
+    pub(crate) async fn remove(&self, ids: Vec<Id>) -> io::Result<()> {
+        let outbox = self.clone();
+        let removed = tokio::task::spawn_blocking(move || {
+            let removed = ids.iter().map(|id| outbox.take_out(*id));
+            removed.fold(Ok(()), Result::and)
+        });
+        removed.await.map_err(io::Error::other)?
+    }
+
+    fn take_out(&self, id: Id) -> io::Result<()> {
+        let files = [self.file(id), self.aside(id)];
+        let removed = files.iter().map(|file| match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        });
+        removed.fold(Ok(()), Result::and)
+    }
+
+    fn aside(&self, id: Id) -> PathBuf {
+        self.folder.join(format!(".{id}.part"))
+    }
+
     fn file(&self, id: Id) -> PathBuf {
         self.folder.join(format!("{id}.eml"))
     }
@@ -67,7 +93,7 @@ impl Outbox {
             .create(&self.folder)?;
         // It may have been made by somebody else, or with another mode.
         fs::set_permissions(&self.folder, fs::Permissions::from_mode(0o700))?;
-        let aside = self.folder.join(format!(".{id}.part"));
+        let aside = self.aside(id);
         match fs::remove_file(&aside) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,7 +1,7 @@
 //! Every statement about the queue but the one that fills it, which is [`ground::mail::enqueue`].
 
 use ground::audit::{self, Entry};
-use ground::db::{FromRow, Row};
+use ground::db::{Conn, FromRow, Row};
 use ground::{Db, DbError, Id, Micros, PageRequest, Secret, args};
 
 use crate::error::MailError;
@@ -255,4 +255,36 @@ pub(crate) async fn make_due(db: &Db, id: Id, now: Micros, entry: Entry) -> Resu
         Err(state.map_or(MailError::NotFound(id), MailError::Ended))
     })
     .await
+}
+
+/// The mails of a user, the newest first; where nobody noted whose a mail is, those to this address.
+pub(crate) async fn mails_of_user(
+    db: &Db,
+    user: Id,
+    address: &str,
+) -> Result<Vec<QueuedMail>, DbError> {
+    db.fetch_all(
+        "SELECT id, to_address, subject, kind, state, attempts, next_at, not_after, last_code, last_error, created_at, ended_at \
+         FROM mail_queue WHERE user_id = $1 OR (user_id IS NULL AND to_address = $2) ORDER BY id DESC LIMIT $3",
+        args![user, address, MAX_ENDED],
+    )
+    .await
+}
+
+/// Removes the mails of a user, in whatever state.
+pub(crate) async fn remove_of_user(tx: &mut Conn, user: Id, address: &str) -> Result<(), DbError> {
+    tx.execute(
+        "DELETE FROM mail_queue WHERE user_id = $1 OR (user_id IS NULL AND to_address = $2)",
+        args![user, address],
+    )
+    .await
+    .map(drop)
+}
+
+/// Whether a mail is still in the queue, in whatever state.
+pub(crate) async fn is_kept(db: &Db, id: Id) -> Result<bool, DbError> {
+    let found: Option<(Id,)> = db
+        .fetch_optional("SELECT id FROM mail_queue WHERE id = $1", args![id])
+        .await?;
+    Ok(found.is_some())
 }

@@ -32,6 +32,15 @@ impl PtysHandle {
         let manager = self.manager.clone();
         Terminals { manager, viewer }
     }
+
+    /// Ends all terminals of a user with their processes, and forgets them. Answers when they have ended.
+    ///
+    /// # Errors
+    /// [`PtysError::NotEnded`], [`PtysError::Ask`]; all others have been ended then.
+    pub async fn end_all(&self, owner: Id) -> Result<(), PtysError> {
+        let ask = |reply| ManagerMsg::DeleteAll { owner, reply };
+        self.manager.ask(ask).await?
+    }
 }
 
 impl Terminals {

@@ -15,7 +15,8 @@
 //! - Pure: `scrollback.rs` (the ring), `view.rs` (what each viewer gets next), `viewer.rs` (who sees and may do what), `pace.rs` (how long reading may wait), `frames.rs` (the
 //!   wire), `environment.rs` (what a shell is given).
 //! - The system: `launch.rs` (checks before a start), `process.rs` (PTY, fork and exec), `master.rs` (reading and writing without
-//!   threads), `session.rs` (ending everything). `store.rs` has the SQL.
+//!   threads), `session.rs` (ending everything). `store.rs` has the SQL, `personal.rs` what is
+//!   recorded of one person.
 
 mod attachment;
 mod config;
@@ -33,6 +34,7 @@ mod manifest;
 mod master;
 mod messages;
 mod pace;
+pub mod personal;
 mod ports;
 mod process;
 mod pump;

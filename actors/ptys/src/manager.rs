@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use ground::{Id, Page, PageRequest};
 use supervisor::{Context, Reply, StartError, Worker, WorkerError};
 
@@ -118,6 +119,27 @@ impl ManagerActor {
         cx.offload(async move { reply.send(delete(&house, &terminal).await) });
     }
 
+    /// Ends what runs of one owner, all at once, and forgets what is left of theirs from earlier daemons.
+    fn delete_all(&self, owner: Id, reply: Answer<()>, cx: &Context<ManagerMsg>) {
+        let house = Arc::clone(&self.house);
+        let directory = house.directory();
+        let is_theirs = |of: Option<Id>| of == Some(owner);
+        for record in directory.all_departed() {
+            if is_theirs(record.owner) {
+                directory.forget(record.id);
+            }
+        }
+        let mut theirs = directory.terminals();
+        theirs.retain(|terminal| is_theirs(terminal.owner));
+        cx.offload(async move {
+            let ended = join_all(theirs.iter().map(|terminal| delete(&house, terminal))).await;
+            let failed = ended
+                .into_iter()
+                .find(|ended| !matches!(ended, Ok(()) | Err(PtysError::NotFound(_))));
+            reply.send(failed.unwrap_or(Ok(())));
+        });
+    }
+
     /// Whoever attaches can type, so it takes what opening one takes.
     fn attach(&self, id: Id, viewer: &Viewer, since: Option<u64>) -> Result<Attachment, PtysError> {
         let terminal = self.terminal(id, viewer)?;
@@ -171,6 +193,7 @@ impl Worker for ManagerActor {
                 self.update(id, &viewer, change, reply, cx);
             }
             ManagerMsg::Delete { id, viewer, reply } => self.delete(id, &viewer, reply, cx),
+            ManagerMsg::DeleteAll { owner, reply } => self.delete_all(owner, reply, cx),
             ManagerMsg::Attach {
                 id,
                 viewer,
@@ -190,6 +213,7 @@ impl Worker for ManagerActor {
             ManagerMsg::Get { .. } => "get",
             ManagerMsg::Update { .. } => "update",
             ManagerMsg::Delete { .. } => "delete",
+            ManagerMsg::DeleteAll { .. } => "delete_all",
             ManagerMsg::Attach { .. } => "attach",
         }
     }

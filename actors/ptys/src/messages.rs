@@ -61,6 +61,13 @@ pub enum ManagerMsg {
         /// Sent when all its processes have ended.
         reply: Answer<()>,
     },
+    /// End all of one owner.
+    DeleteAll {
+        /// Whose.
+        owner: Id,
+        /// Sent when all their processes have ended.
+        reply: Answer<()>,
+    },
     /// Attach a viewer.
     Attach {
         /// To which.

@@ -5,6 +5,9 @@ use ground::{Db, DbError, Id, Micros, args};
 
 use crate::types::{TerminalInfo, TerminalState};
 
+/// Records of one owner that are told at most.
+const MAX_TOLD: u32 = 10_000;
+
 /// The word in a row names no state.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not a state of a terminal")]
@@ -174,4 +177,21 @@ pub(crate) async fn adopt(
         .await
     })
     .await
+}
+
+/// The records of one owner, the newest first.
+pub(crate) async fn records_of(db: &Db, owner: Id) -> Result<Vec<Record>, DbError> {
+    db.fetch_all(
+        "SELECT id, name, shell, cwd, cols, rows, state, pid, exit_code, created_at, ended_at, owner
+         FROM terminals WHERE owner = $1 ORDER BY id DESC LIMIT $2",
+        args![owner, MAX_TOLD],
+    )
+    .await
+}
+
+/// Deletes the records of one owner.
+pub(crate) async fn remove_of(tx: &mut Conn, owner: Id) -> Result<(), DbError> {
+    tx.execute("DELETE FROM terminals WHERE owner = $1", args![owner])
+        .await?;
+    Ok(())
 }

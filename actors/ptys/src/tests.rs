@@ -67,6 +67,7 @@ impl Domain for NoStore {
 /// The domain, running.
 struct Daemon {
     system: System,
+    face: crate::PtysHandle,
     handle: Terminals,
     ports: Ports,
 }
@@ -90,13 +91,15 @@ impl Daemon {
     async fn start_with(config: Config, ports: Ports) -> Self {
         let mut builder = SystemBuilder::new();
         let address = Address::vacant("/ptys/manager", Ptys::MANIFEST.mailbox_limit);
-        let handle = Ptys::handle(address.clone()).of(Viewer::Operator);
+        let face = Ptys::handle(address.clone());
+        let handle = face.of(Viewer::Operator);
         builder.disable::<NoStore>("not in this test");
         builder.add::<Ptys>(address, config, ports.clone());
         let system = builder.start().await.expect("a sound tree");
         within(system.ready()).await;
         Self {
             system,
+            face,
             handle,
             ports,
         }

@@ -154,6 +154,30 @@ impl Caller {
         Err(Problem::new(&codes::NOT_FRESH, detail))
     }
 
+    /// The same for what lasts longer than a session: whoever came in with one has to have signed in lately. A token makes nothing that can
+    /// do more than itself, so that nothing is gained by it.
+    ///
+    /// # Errors
+    /// As [`Caller::require_fresh`].
+    pub fn require_fresh_session(&self, within: Duration) -> Result<(), Problem> {
+        match self {
+            Self::Session(_) => self.require_fresh(within),
+            Self::Local { .. } | Self::Token(_) => Ok(()),
+        }
+    }
+
+    /// The same for what takes all of a person's data away at once: every user has to have signed in lately, so that no token of theirs is
+    /// enough. The local operator is no user, and neither are tokens of theirs.
+    ///
+    /// # Errors
+    /// As [`Caller::require_fresh`].
+    pub fn require_fresh_user(&self, within: Duration) -> Result<(), Problem> {
+        match self.user() {
+            Some(_) => self.require_fresh(within),
+            None => Ok(()),
+        }
+    }
+
     /// The caller as the audit tells it.
     pub fn actor(&self) -> Actor {
         match self {
@@ -221,6 +245,20 @@ fn missing_of_role(role: Role, needs: Needs) -> Option<String> {
     };
     let role = role.word();
     (!may).then(|| format!("another role than `{role}`; an administrator can give it"))
+}
+
+/// The roles that are enough for what a route needs, from most to least: with a session, which has no limits besides.
+pub(crate) fn roles_for(needs: Needs) -> Vec<&'static str> {
+    let roles = [Role::Owner, Role::Admin, Role::Member, Role::Viewer];
+    let may = roles
+        .iter()
+        .filter(|role| missing_of_role(**role, needs).is_none());
+    may.map(|role| role.word()).collect()
+}
+
+/// How requests of a user are told from those of others, over all their sessions and tokens.
+pub(crate) fn caller_of_user(user: Id) -> String {
+    format!("user:{user}")
 }
 
 /// What a role may do at most, whatever its token says.
@@ -449,6 +487,62 @@ mod tests {
         assert!(bearer(Role::Viewer, &[]).may(Needs::Unlimited).is_ok());
         let reader = bearer(Role::Owner, &[Scope::Read]);
         assert!(reader.may(Needs::Unlimited).is_err());
+    }
+
+    #[test]
+    fn what_lasts_takes_a_sign_in_and_what_takes_all_away_takes_one_of_every_user() {
+        let within = Duration::from_mins(10);
+        let session = |ago: Duration| {
+            Caller::Session(SessionIdentity {
+                user: Id::generate(),
+                session: Id::generate(),
+                email: "ada@example.com".into(),
+                role: Role::Owner,
+                tier: Tier::Standard,
+                method: accounts::Method::Password,
+                second_factor: false,
+                auth_time: clock::now() - ago,
+                expires_at: clock::now(),
+            })
+        };
+        let owned = |owner: Option<Id>| match bearer(Role::Owner, &[]) {
+            Caller::Token(identity) => Caller::Token(Identity {
+                owner: owner.map(|id| id.to_string().into()),
+                ..identity
+            }),
+            other => other,
+        };
+        let (lately, long_ago) = (session(within / 2), session(within * 2));
+        let (theirs, operators) = (owned(Some(Id::generate())), owned(None));
+        let local = Caller::Local { uid: 0 };
+        for (caller, lasts, takes_all) in [
+            (&lately, true, true),
+            (&long_ago, false, false),
+            (&theirs, true, false),
+            (&operators, true, true),
+            (&local, true, true),
+        ] {
+            let told = caller.to_string();
+            assert_eq!(
+                caller.require_fresh_session(within).is_ok(),
+                lasts,
+                "{told}"
+            );
+            assert_eq!(
+                caller.require_fresh_user(within).is_ok(),
+                takes_all,
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn roles_that_are_enough_are_told_from_most_to_least() {
+        let all = ["owner", "admin", "member", "viewer"];
+        assert_eq!(roles_for(Needs::SignedIn), all);
+        assert_eq!(roles_for(Needs::OneOf(&[Scope::Terminals])), all[..3]);
+        assert_eq!(roles_for(Needs::OneOf(&[Scope::Operator])), all[..2]);
+        assert_eq!(roles_for(Needs::Everything), all[..2]);
     }
 
     #[test]

@@ -11,11 +11,13 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use super::caller::Caller;
 use super::concern::Concern;
 use super::input::Query;
 use super::problem::Problem;
 use super::routes::{STATUS, route};
 use super::schema::EventSchema;
+use super::sight::Sight;
 use super::state::AppState;
 use super::status::absolute;
 
@@ -132,12 +134,16 @@ pub(crate) struct EventPage {
         headers(("Mainstay-Degraded" = String, description = "Only when the database could not be read: `ledger; reason=…`")))))]
 pub(crate) async fn events(
     State(edge): State<AppState>,
+    caller: Caller,
     Query(asked): Query<Events>,
 ) -> Result<(HeaderMap, Json<Page<Record>>), Problem> {
-    Ok(answer(edge.handles.ledger.list(asked.query()?).await))
+    let listed = edge.handles.ledger.list(asked.query()?).await;
+    Ok(answer(listed, Sight::of(&caller)))
 }
 
-fn answer(listed: Listed) -> (HeaderMap, Json<Page<Record>>) {
+fn answer(mut listed: Listed, sight: Sight) -> (HeaderMap, Json<Page<Record>>) {
+    let events = &mut listed.page.items;
+    events.retain_mut(|record| sight.kept(&mut record.event));
     let mut headers = HeaderMap::new();
     if let Some(missing) = listed.missing {
         let told = format!("ledger; reason={}", missing.reason());

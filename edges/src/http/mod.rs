@@ -6,7 +6,7 @@
 //!
 //! # Layout
 //! - From a socket to a request: `listen`, `limits`, `client` (where it comes from), `rates` (how many are too many), `layers`, `router`,
-//!   `routes` (who may do what), `caller` (who asks), `source` (who, from where, for the record), `trail` (putting it there), `state`
+//!   `routes` (who may do what), `caller` (who asks), `sight` (what of the tree they see), `source` (who, from where, for the record), `trail` (putting it there), `state`
 //!   (what handlers share).
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   and `lasting` (`Idempotency-Key`).
@@ -42,6 +42,7 @@ mod repeats;
 mod router;
 mod routes;
 mod schema;
+mod sight;
 mod source;
 mod state;
 mod status;
@@ -74,6 +75,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
 
 use concern::Concern;
 
+pub(crate) use caller::caller_of_user;
 pub use client::{ClientAddress, Proxies};
 pub use limits::Limits;
 pub use listen::{

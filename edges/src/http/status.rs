@@ -18,6 +18,7 @@ use super::input::Query;
 use super::listen::Tls;
 use super::problem::Problem;
 use super::schema::{EventSchema, NodeSchema};
+use super::sight::Sight;
 use super::state::AppState;
 use super::streams::StreamPlace;
 
@@ -33,13 +34,17 @@ pub(crate) struct Depth {
 }
 
 /// The whole tree
+///
+/// Who may not act on it does not see the nodes of single things of somebody's, such as terminals.
 #[utoipa::path(get, path = "/api/v1/status", tag = "status", params(Depth), responses((status = 200, body = NodeSchema)))]
 pub(crate) async fn tree(
     State(edge): State<AppState>,
+    caller: Caller,
     Query(asked): Query<Depth>,
 ) -> Result<Json<NodeStatus>, Problem> {
     let root = edge.handles.system.status(None, asked.depth);
-    found(root.map(|root| with_certificate(root, &edge)))
+    let root = root.map(|root| with_certificate(root, &edge));
+    found(root, Sight::of(&caller))
 }
 
 /// Tells at the root why a newer certificate is not in force: the listener is no part of the tree.
@@ -58,18 +63,17 @@ fn with_certificate(mut root: NodeStatus, edge: &AppState) -> NodeStatus {
     responses((status = 200, body = NodeSchema), (status = 404, description = "`status.unknown_node`")))]
 pub(crate) async fn node(
     State(edge): State<AppState>,
+    caller: Caller,
     Path(path): Path<String>,
     Query(asked): Query<Depth>,
 ) -> Result<Json<NodeStatus>, Problem> {
-    found(
-        edge.handles
-            .system
-            .status(Some(&absolute(&path)), asked.depth),
-    )
+    let (system, path) = (&edge.handles.system, absolute(&path));
+    found(system.status(Some(&path), asked.depth), Sight::of(&caller))
 }
 
-fn found(node: Option<NodeStatus>) -> Result<Json<NodeStatus>, Problem> {
-    node.map(Json).ok_or_else(unknown_node)
+fn found(node: Option<NodeStatus>, sight: Sight) -> Result<Json<NodeStatus>, Problem> {
+    let seen = node.and_then(|node| sight.node(node));
+    seen.map(Json).ok_or_else(unknown_node)
 }
 
 /// The 404 for a path that the tree does not have.
@@ -101,8 +105,8 @@ pub(crate) async fn stream(
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let place = StreamPlace::take(&edge, &caller)?;
-    let after = last_event_id(&headers);
-    let telling = Telling::new(edge.handles.system.subscribe(after), place, after);
+    let (after, sight) = (last_event_id(&headers), Sight::of(&caller));
+    let telling = Telling::new(edge.handles.system.subscribe(after), place, after, sight);
     Ok(Sse::new(stream::unfold(telling, Telling::next))
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -123,17 +127,25 @@ fn last_event_id(headers: &HeaderMap) -> Option<u64> {
 struct Telling {
     subscription: Subscription,
     place: StreamPlace,
-    /// The id of the last event told; none before the first.
+    /// What the reader sees.
+    sight: Sight,
+    /// The id of the last event told, or left out; none before the first.
     told: Option<u64>,
     /// An event that is held back behind the word of what was missed before it.
     held: Option<StatusEvent>,
 }
 
 impl Telling {
-    fn new(subscription: Subscription, place: StreamPlace, told: Option<u64>) -> Self {
+    fn new(
+        subscription: Subscription,
+        place: StreamPlace,
+        told: Option<u64>,
+        sight: Sight,
+    ) -> Self {
         Self {
             subscription,
             place,
+            sight,
             told,
             held: None,
         }
@@ -150,19 +162,24 @@ impl Telling {
 
     /// The next thing to tell; none once the subscription, the server or the token ends.
     async fn next(mut self) -> Option<(Result<Event, Infallible>, Self)> {
-        let event = if let Some(held) = self.held.take() {
-            held
-        } else {
-            self.wait().await?
-        };
-        let told = self.told.replace(event.id);
-        // Ids rise by one: a gap is what the kept history no longer had.
-        if let Some(told) = told.filter(|told| told + 1 < event.id) {
-            let missed = as_missed(told + 1, event.id - 1);
-            self.held = Some(event);
-            return Some((Ok(missed), self));
+        loop {
+            let event = if let Some(held) = self.held.take() {
+                held
+            } else {
+                self.wait().await?
+            };
+            let id = event.id;
+            let told = self.told.replace(id);
+            let seen = self.sight.event(event);
+            // Ids rise by one: a gap is what the kept history no longer had.
+            if let Some(told) = told.filter(|told| told + 1 < id) {
+                self.held = seen;
+                return Some((Ok(as_missed(told + 1, id - 1)), self));
+            }
+            if let Some(event) = seen {
+                return Some((Ok(as_sse(&event)), self));
+            }
         }
-        Some((Ok(as_sse(&event)), self))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use accounts::{NewToken, Scopes, TokenInfo};
+use accounts::{FRESH_FOR, NewToken, Scopes, TokenInfo};
 use axum::Json as Answer;
 use axum::extract::State;
 use ground::{Id, Micros, Page, Secret};
@@ -255,9 +255,10 @@ pub(crate) async fn list(
 
 /// Make a token
 ///
-/// The answer is the only place where the token itself is shown.
+/// The answer is the only place where the token itself is shown. With a session it takes a recent sign-in.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = NewTokenBody,
     responses((status = 201, body = CreatedToken, headers(("Location" = String, description = "The token's entry"))),
+        (status = 403, description = "`accounts.not_fresh`"),
         (status = 422, description = "`accounts.invalid`"),
         (status = 429, description = "`accounts.too_many_tokens`"),
         (status = 503, description = "`accounts.store_lost`, `accounts.busy`"),
@@ -268,6 +269,7 @@ pub(crate) async fn create(
     Asker(by): Asker,
     Json(body): Json<NewTokenBody>,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Answer<CreatedToken>), Problem> {
+    caller.require_fresh_session(FRESH_FOR)?;
     let new = NewToken::from(body).asked_for_by(caller.user())?;
     let made = edge.handles.accounts.create(new, by).await?;
     let location = format!("/api/v1/tokens/{}", made.0.id);

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use accounts::{Change, Invite, NewInvite, NewUser, Role, Tier, User};
+use accounts::{Change, FRESH_FOR, Invite, NewInvite, NewUser, Role, Tier, User};
 use axum::Json as Answer;
 use axum::extract::State;
 use ground::{Id, Micros, Page, PageRequest, Secret};
@@ -20,10 +20,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Asking;
+use super::caller::Caller;
 use super::concern::Concern;
 use super::input::{IfMatch, Json, PageQuery, PathId, Query};
 use super::problem::Problem;
-use super::routes::{Needs, creating, route};
+use super::routes::{Needs, creating_secret, route};
 use super::state::AppState;
 
 /// This concern: routes, what a caller needs for each, and what the errors mean.
@@ -32,14 +33,15 @@ pub(super) const CONCERN: Concern = Concern {
     table: &[
         route(Method::GET, "/api/v1/me", Needs::SignedIn),
         route(Method::PATCH, "/api/v1/me", Needs::Unlimited),
+        route(Method::GET, "/api/v1/me/export", Needs::Unlimited),
         route(Method::GET, "/api/v1/users", Needs::Everything),
-        creating("/api/v1/users", Needs::Everything),
-        creating("/api/v1/users/invites", Needs::Everything),
+        creating_secret("/api/v1/users", Needs::Everything),
+        creating_secret("/api/v1/users/invites", Needs::Everything),
         route(Method::GET, "/api/v1/users/{id}", Needs::Unlimited),
         route(Method::PATCH, "/api/v1/users/{id}", Needs::Everything),
         route(Method::DELETE, "/api/v1/users/{id}", Needs::Everything),
         route(Method::GET, "/api/v1/users/{id}/export", Needs::Unlimited),
-        creating("/api/v1/users/{id}/invites", Needs::Everything),
+        creating_secret("/api/v1/users/{id}/invites", Needs::Everything),
         route(
             Method::POST,
             "/api/v1/users/{id}/password",
@@ -103,6 +105,7 @@ pub(super) const CONCERN: Concern = Concern {
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(me, change_me))
+        .routes(routes!(export_me))
         .routes(routes!(list, create))
         .routes(routes!(invite))
         .routes(routes!(show, change, erase))
@@ -503,7 +506,8 @@ pub(crate) async fn change(
 
 /// Erase a user
 ///
-/// With all that is theirs. Entries of the audit stay and name only the id.
+/// With all that is theirs: sessions and streams end, terminals are closed, mails that wait are not sent. Entries of the audit stay and
+/// name only the id. Whoever is interrupted asks again.
 #[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "people", params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "There is no such user any more"),
         (status = 403, description = "`accounts.only_owners`"), (status = 404, description = "`accounts.user_not_found`"),
@@ -517,17 +521,35 @@ pub(crate) async fn erase(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Export what is kept of oneself
+///
+/// Everything but secrets: one member for each sort of data. With a recent sign-in.
+#[utoipa::path(get, path = "/api/v1/me/export", tag = "people",
+    responses((status = 200, body = Object, description = "One member for each sort of data"),
+        (status = 403, description = "`accounts.not_fresh`, `http.not_a_user`")))]
+pub(crate) async fn export_me(
+    State(edge): State<AppState>,
+    caller: Caller,
+    Asking(by): Asking,
+) -> Result<Answer<Value>, Problem> {
+    let id = caller.user_or_refuse()?;
+    caller.require_fresh(FRESH_FOR)?;
+    Ok(Answer(edge.handles.accounts.people().export(by, id).await?))
+}
+
 /// Export what is kept of a user
 ///
-/// Everything but secrets. Administrators may for everybody, others for themselves.
+/// Everything but secrets. Administrators may for everybody, others for themselves; with a recent sign-in.
 #[utoipa::path(get, path = "/api/v1/users/{id}/export", tag = "people", params(("id" = String, Path, format = "uuid")),
     responses((status = 200, body = Object, description = "One member for each sort of data"),
-        (status = 404, description = "`accounts.user_not_found`")))]
+        (status = 403, description = "`accounts.not_fresh`"), (status = 404, description = "`accounts.user_not_found`")))]
 pub(crate) async fn export(
     State(edge): State<AppState>,
+    caller: Caller,
     Asking(by): Asking,
     PathId(id): PathId,
 ) -> Result<Answer<Value>, Problem> {
+    caller.require_fresh_user(FRESH_FOR)?;
     Ok(Answer(edge.handles.accounts.people().export(by, id).await?))
 }
 

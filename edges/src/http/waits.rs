@@ -6,6 +6,8 @@ use serde::Serialize;
 use supervisor::Wait;
 use utoipa::ToSchema;
 
+use super::caller::Caller;
+use super::sight::Sight;
 use super::state::AppState;
 
 /// The open requests between actors.
@@ -46,7 +48,8 @@ struct WaitSchema {
 /// The requests between actors that are open at this moment. A circle older than a second is also told in the status, as the cause
 /// `actor.wait_circle`.
 #[utoipa::path(get, path = "/api/v1/status/waits", tag = "status", responses((status = 200, body = WaitsSchema)))]
-pub(crate) async fn waits(State(edge): State<AppState>) -> Json<Waits> {
-    let items = edge.handles.system.waits();
+pub(crate) async fn waits(State(edge): State<AppState>, caller: Caller) -> Json<Waits> {
+    let (mut items, sight) = (edge.handles.system.waits(), Sight::of(&caller));
+    items.retain(|wait| sight.wait(wait));
     Json(Waits { items })
 }

@@ -171,6 +171,29 @@ impl Request {
             .unwrap_or_else(|error| panic!("{asked}: {error:?}"))
     }
 
+    /// Sends it and reads no more than status and headers: for an answer that may not end. Of a problem the body is read, too.
+    ///
+    /// # Panics
+    ///
+    /// When there is no reply.
+    pub async fn begin(self) -> Reply {
+        let asked = self.asked;
+        let sent = self.inner.timeout(PATIENCE).send().await;
+        let response = sent.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = match status {
+            400.. => response.bytes().await.map(|body| body.to_vec()),
+            _ => Ok(Vec::new()),
+        };
+        let body = body.unwrap_or_else(|error| panic!("{asked}: {error:?}"));
+        Reply {
+            status,
+            headers,
+            body,
+            asked,
+        }
+    }
+
     /// Sends it, where having no reply is an answer too.
     ///
     /// # Errors

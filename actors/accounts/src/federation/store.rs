@@ -175,7 +175,6 @@ fn entry(new: &NewIdentity, actor: Actor) -> Entry {
     Entry::new(actor, "identity.link", new.source.clone())
         .on(new.user)
         .with("issuer", new.issuer.as_str())
-        .with("subject", new.subject.as_str())
 }
 
 /// Takes an identity from its user, unless it is the last way in.

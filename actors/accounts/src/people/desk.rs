@@ -1,4 +1,4 @@
-//! Looking after people: made, changed, invited, exported, erased. Runs in owned tasks beside the mailbox.
+//! Looking after people: made, changed, invited; exported and erased they are in [`crate::personal`]. Runs in owned tasks beside the mailbox.
 //!
 //! Each change is decided in the transaction that makes it, on what is true in it, and writes its audit entry there; the sessions that it
 //! ends, end in it. What follows the commit (what is remembered of users, tokens and sessions is forgotten) is in this process alone, and
@@ -10,7 +10,6 @@ use std::time::Duration;
 use ground::audit::{self, Entry, Outcome};
 use ground::db::Conn;
 use ground::{Db, DbError, Id, Page, PageRequest, Secret, clock};
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::draft;
@@ -24,7 +23,7 @@ use super::rules::{self, Deed, Denied};
 use super::store;
 use super::types::{Change, Invite, NewUser, Requester, User};
 use crate::config::Config;
-use crate::ports::Shared;
+use crate::ports::{PersonalData, Shared};
 use crate::store::RevokedToken;
 use crate::types::Role;
 
@@ -44,6 +43,8 @@ pub(crate) struct Desk {
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) factors: Arc<dyn SecondFactor>,
     pub(crate) places: Arc<Semaphore>,
+    /// What other domains keep of people.
+    pub(crate) personal: Arc<[Arc<dyn PersonalData>]>,
 }
 
 impl Desk {
@@ -61,7 +62,14 @@ impl Desk {
             sessions,
             factors,
             places: Arc::new(Semaphore::new(PLACES)),
+            personal: Arc::default(),
         }
+    }
+
+    /// With what other domains keep of people.
+    pub(crate) fn with_personal_data(mut self, personal: Arc<[Arc<dyn PersonalData>]>) -> Self {
+        self.personal = personal;
+        self
     }
 
     /// The user with this id.
@@ -246,60 +254,6 @@ impl Desk {
         Ok(())
     }
 
-    /// All that is kept of somebody.
-    pub(crate) async fn export(&self, by: Requester, id: Id) -> Result<Value, PeopleError> {
-        if !rules::may_see(by.asker(), id) {
-            return Err(PeopleError::NotFound);
-        }
-        let user = self.find(id).await?.ok_or(PeopleError::NotFound)?;
-        let tokens = store::token_rows(&self.db, id).await?;
-        let invites = store::invite_rows(&self.db, id).await?;
-        let networks = store::network_rows(&self.db, id).await?;
-        let entries = store::entry_rows(&self.db, id).await?;
-        let user =
-            serde_json::to_value(user).map_err(|error| PeopleError::Internal(Arc::new(error)))?;
-        self.db
-            .write(async move |tx| audit::append(tx, &entry(&by, "user.export", id)).await)
-            .await?;
-        Ok(json!({
-            "user": user,
-            "tokens": tokens.into_iter().map(|row| row.0).collect::<Vec<_>>(),
-            "invites": invites.into_iter().map(|row| row.0).collect::<Vec<_>>(),
-            "networks": networks.into_iter().map(|row| row.0).collect::<Vec<_>>(),
-            "audit": entries.into_iter().map(|row| row.0).collect::<Vec<_>>(),
-        }))
-    }
-
-    /// Erases somebody. First they are kept out, so that sessions and streams end by the same way as always; then all that hangs on
-    /// them goes at once. Who is interrupted in between asks again.
-    pub(crate) async fn erase(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
-        let (who, sessions) = (by.clone(), Arc::clone(&self.sessions));
-        let kept_out = self
-            .db
-            .write(async move |tx| {
-                let tokens = keep_out(tx, &by, id).await?;
-                let ended = sessions.end_all(tx, id, None, by.on_record()).await?;
-                Ok::<_, PeopleError>((tokens, ended))
-            })
-            .await;
-        self.sessions.user_changed(id);
-        let (tokens, ended) = kept_out?;
-        self.forget(&tokens, true);
-        self.sessions_ended(&ended);
-        let erased = self
-            .db
-            .write(async move |tx| {
-                store::strip_tokens(tx, id).await?;
-                store::remove(tx, id).await?;
-                audit::append(tx, &entry(&who, "user.erase", id)).await
-            })
-            .await;
-        self.sessions.user_changed(id);
-        erased?;
-        tracing::info!(user = %id, "user erased");
-        Ok(())
-    }
-
     /// Tokens that ended, or whose owner has another role: what is remembered of them is not believed any more.
     pub(crate) fn forget(&self, tokens: &[RevokedToken], ends: bool) {
         for token in tokens {
@@ -411,28 +365,6 @@ fn apply(user: &mut User, change: &Change, by: &Requester, now: ground::Micros) 
         _ => {}
     }
     entries
-}
-
-/// The first half of an erasure.
-async fn keep_out(tx: &mut Conn, by: &Requester, id: Id) -> Result<Vec<RevokedToken>, PeopleError> {
-    let owners = store::owners_at_work(tx).await?;
-    let mut user = store::user_to_change(tx, id)
-        .await?
-        .ok_or(PeopleError::NotFound)?;
-    let others = owners.iter().filter(|owner| **owner != id).count();
-    let others = u64::try_from(others).unwrap_or(u64::MAX);
-    rules::may_do(by.asker(), &user, Deed::Erase, others)?;
-    let now = clock::now();
-    let tokens = store::tokens_of(tx, id).await?;
-    store::revoke_tokens(tx, id, now).await?;
-    if user.disabled_at.is_none() {
-        user.disabled_at = Some(now);
-        user.updated_at = now;
-        user.version = user.version.saturating_add(1);
-        store::update(tx, &user).await?;
-        audit::append(tx, &entry(by, "user.disable", id)).await?;
-    }
-    Ok(tokens)
 }
 
 /// An entry about somebody.

@@ -264,6 +264,22 @@ impl Guesses {
         lock(&self.inner).accounts.wait(account, now).is_some()
     }
 
+    /// How many failures count against an account at present, and how long its next attempt has to wait.
+    pub(crate) fn counted(&self, account: &Account, now: Instant) -> (u32, Duration) {
+        let inner = lock(&self.inner);
+        let wait = inner.accounts.wait(account, now).unwrap_or_default();
+        let counter = inner.accounts.kept.get(account);
+        let failures = counter.filter(|counter| !counter.is_idle(now));
+        (failures.map_or(0, |counter| counter.failures), wait)
+    }
+
+    /// Forgets what was guessed at an account, from wherever.
+    pub(crate) fn forget(&self, account: &Account) {
+        let mut inner = lock(&self.inner);
+        inner.accounts.kept.remove(account);
+        inner.familiar.kept.retain(|(of, _), _| of != account);
+    }
+
     /// Begins an attempt.
     ///
     /// # Errors

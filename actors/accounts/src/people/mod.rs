@@ -55,7 +55,7 @@ pub use types::{
 };
 
 pub(crate) use actor::PeopleActor;
-pub(crate) use desk::Desk;
+pub(crate) use desk::{Desk, entry};
 pub(crate) use email::{Email, check as check_email};
 pub(crate) use guesses::{Account, Guess};
 pub(crate) use hashing::{HashingError, Kept, Verdict};
@@ -63,8 +63,10 @@ pub(crate) use messages::PeopleMsg;
 pub(crate) use once::{draw, read};
 pub(crate) use passwords::check as check_password;
 pub(crate) use ports::{Refused, SecondFactor};
+pub(crate) use rules::{Deed, may_do, may_see};
 pub(crate) use store::{
-    add, known, remove_invites_for, set_password, standing, user, user_to_change, user_with_key,
+    add, known, owners_at_work, remove, remove_invites, remove_invites_for, revoke_tokens,
+    set_password, standing, strip_tokens, tokens_of, update, user, user_to_change, user_with_key,
 };
 
 /// Requests that the actor admits: those that wait for a hash among them.

@@ -2,7 +2,6 @@
 
 use ground::db::{Conn, FromRow, Row};
 use ground::{Db, DbError, Id, Micros, PageRequest, args};
-use serde_json::{Map, Value};
 
 use super::hashing::Kept;
 use super::types::{Invite, Standing, User};
@@ -14,9 +13,7 @@ use crate::types::Role;
 const MAX_NETWORKS: u32 = 20;
 /// Owners that are counted at most.
 const MAX_OWNERS: u32 = 1000;
-/// Entries of the audit that an export has at most, the latest.
-const MAX_ENTRIES: u32 = 10_000;
-/// Rows of another sort that an export has at most.
+/// Tokens of one user that are ended at once.
 const MAX_ROWS: u32 = 10_000;
 
 /// The columns of a user, before what follows the table.
@@ -462,95 +459,5 @@ pub(crate) async fn note_network(
         .await?;
         Ok(())
     })
-    .await
-}
-
-/// Reads columns by their names into an object.
-macro_rules! object {
-    ($row:ident, $($column:literal: $type:ty),+ $(,)?) => {{
-        let mut object = Map::new();
-        $(object.insert($column.to_owned(), json_of(&$row.get::<$type>($column)?)?);)+
-        Ok(Value::Object(object))
-    }};
-}
-
-fn json_of(value: &impl serde::Serialize) -> Result<Value, DbError> {
-    serde_json::to_value(value).map_err(DbError::failed)
-}
-
-/// Rows of tokens for an export.
-pub(crate) struct TokenRow(pub(crate) Value);
-/// Rows of invitations.
-pub(crate) struct InviteRow(pub(crate) Value);
-/// Rows of networks.
-pub(crate) struct NetworkRow(pub(crate) Value);
-/// Rows of the audit.
-pub(crate) struct EntryRow(pub(crate) Value);
-
-impl FromRow for TokenRow {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let read: Result<Value, DbError> = object!(row, "id": Id, "name": String, "scopes": String, "role": String, "created_at": Micros,
-            "last_used_at": Option<Micros>, "expires_at": Option<Micros>, "revoked_at": Option<Micros>);
-        read.map(Self)
-    }
-}
-
-impl FromRow for InviteRow {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let read: Result<Value, DbError> =
-            object!(row, "id": Id, "role": String, "created_at": Micros, "expires_at": Micros);
-        read.map(Self)
-    }
-}
-
-impl FromRow for NetworkRow {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let read: Result<Value, DbError> = object!(row, "network": String, "seen_at": Micros);
-        read.map(Self)
-    }
-}
-
-impl FromRow for EntryRow {
-    fn from_row(row: &Row) -> Result<Self, DbError> {
-        let read: Result<Value, DbError> = object!(row, "seq": i64, "at": Micros, "action": String, "object": Option<String>,
-            "address": Option<String>, "user_agent": Option<String>, "outcome": String, "detail": String);
-        read.map(Self)
-    }
-}
-
-/// The tokens that somebody ever had, as far as they are kept.
-pub(crate) async fn token_rows(db: &Db, id: Id) -> Result<Vec<TokenRow>, DbError> {
-    db.fetch_all(
-        "SELECT id, name, scopes, role, created_at, last_used_at, expires_at, revoked_at FROM tokens WHERE owner = $1 ORDER BY id LIMIT $2",
-        args![id.to_string(), MAX_ROWS],
-    )
-    .await
-}
-
-/// The invitations for somebody, and those that somebody gave out.
-pub(crate) async fn invite_rows(db: &Db, id: Id) -> Result<Vec<InviteRow>, DbError> {
-    db.fetch_all(
-        "SELECT id, role, created_at, expires_at FROM invites WHERE user_id = $1 OR created_by = $1 ORDER BY id LIMIT $2",
-        args![id, MAX_ROWS],
-    )
-    .await
-}
-
-/// The networks from which somebody signed in.
-pub(crate) async fn network_rows(db: &Db, id: Id) -> Result<Vec<NetworkRow>, DbError> {
-    db.fetch_all(
-        "SELECT network, seen_at FROM familiar_networks WHERE user_id = $1 ORDER BY seen_at LIMIT $2",
-        args![id, MAX_ROWS],
-    )
-    .await
-}
-
-/// What somebody did, the latest first.
-pub(crate) async fn entry_rows(db: &Db, id: Id) -> Result<Vec<EntryRow>, DbError> {
-    db.fetch_all(
-        "SELECT seq, at, action, object, address, user_agent, outcome, detail FROM audit_entries WHERE actor_user = $1 \
-         ORDER BY seq DESC LIMIT $2",
-        args![id, MAX_ENTRIES],
-    )
     .await
 }

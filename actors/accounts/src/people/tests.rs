@@ -2,6 +2,7 @@
 
 mod coming_in;
 mod looking_after;
+mod personal;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex};

@@ -110,7 +110,8 @@ impl Desk {
         let kept = self.shared.people.hasher.hash(reset.password).await?;
         let shown = self.factors.check(id, reset.code.as_ref(), &source).await;
         shown.map_err(RecoveryError::Elsewhere)?;
-        let notice = Letters::password_changed(&user.email, clock::now() + NOTICE_LIFETIME).ok();
+        let notice = Letters::password_changed(&user.email, clock::now() + NOTICE_LIFETIME);
+        let notice = notice.ok().map(|notice| notice.about(user.id));
         let step = Step {
             hash,
             kept,
@@ -174,7 +175,8 @@ impl Desk {
         let (token, hash) = people::draw(Kind::Change.prefix())?;
         let posted = self.posted(user.id, Kind::Change, &email.text, &token, hash);
         let posted = posted.map_err(|error| unmailable("/new_email", &error))?;
-        let notice = Letters::change_asked(&user.email, clock::now() + NOTICE_LIFETIME).ok();
+        let notice = Letters::change_asked(&user.email, clock::now() + NOTICE_LIFETIME);
+        let notice = notice.ok().map(|notice| notice.about(user.id));
         let entry = Entry::new(by.actor(), "email.change_asked", by.source).on(by.user);
         self.db
             .write(async move |tx| {
@@ -237,6 +239,7 @@ impl Desk {
     ) -> Result<Posted, MailError> {
         let now = clock::now();
         let mail = self.letters.token(kind, to, token, now + kind.lifetime())?;
+        let mail = mail.about(user);
         let new_email = (kind != Kind::Reset).then(|| to.to_owned());
         let token = NewToken {
             hash,
@@ -340,7 +343,7 @@ async fn take_over(
     store::close(tx, user.id, Kind::Reset, now).await?;
     store::close(tx, user.id, Kind::Verify, now).await?;
     if let Ok(notice) = Letters::email_changed(&user.email, now + NOTICE_LIFETIME) {
-        enqueue(tx, &notice).await?;
+        enqueue(tx, &notice.about(user.id)).await?;
     }
     Ok(())
 }

@@ -23,8 +23,8 @@ pub async fn enqueue(tx: &mut Conn, mail: &Mail) -> Result<(), DbError> {
     }
     let now = clock::now();
     tx.execute(
-        "INSERT INTO mail_queue (id, to_address, subject, body, kind, state, attempts, next_at, not_after, created_at) \
-         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $6)",
+        "INSERT INTO mail_queue (id, to_address, subject, body, kind, state, attempts, next_at, not_after, created_at, user_id) \
+         VALUES ($1, $2, $3, $4, $5, 'waiting', 0, $6, $7, $6, $8)",
         args![
             Id::generate(),
             mail.to(),
@@ -32,7 +32,8 @@ pub async fn enqueue(tx: &mut Conn, mail: &Mail) -> Result<(), DbError> {
             mail.text().expose(),
             mail.kind(),
             now,
-            mail.not_after()
+            mail.not_after(),
+            mail.user()
         ],
     )
     .await?;

@@ -2,7 +2,10 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
+use ground::mail::{Mail, enqueue};
+use ground::{Id, Micros};
 use supervisor::Level;
 
 use super::house::{House, outbox_of, quick};
@@ -133,6 +136,50 @@ async fn an_outbox_that_takes_nothing_loses_nothing() {
         std::fs::remove_file(&blocked).expect("removable");
         house.only_is(MailState::Outbox).await;
         house.has_level("/mail", Level::Degraded).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_mails_of_one_person_are_told_and_taken_away() {
+    ::store::testing::on_both(async |db| {
+        let house = House::with(&db, quick()).await;
+        let (ann, bob) = (Id::generate(), Id::generate());
+        let wanted_until = Micros::now() + Duration::from_hours(1);
+        // One to an address that she had before, one to hers of which nobody noted whose it is, and one of his to her address.
+        for (to, user) in [
+            ("ann@before.example", Some(ann)),
+            ("ann@example.org", None),
+            ("ann@example.org", Some(bob)),
+        ] {
+            let mail = Mail::new(to, "x", "x", "test.mail", wanted_until).expect("sound");
+            let mail = user.map_or(mail.clone(), |user| mail.about(user));
+            db.write(async move |tx| enqueue(tx, &mail).await)
+                .await
+                .expect("queued");
+        }
+        kit::eventually(kit::PATIENCE, async || {
+            let files = outbox_of(&house.folder).len();
+            (files == 3).then_some(()).ok_or(format!("{files} mails"))
+        })
+        .await;
+        let told = personal::mails_of(&db, ann, "ann@example.org").await;
+        assert_eq!(told.expect("reads").len(), 2);
+        let (address, folder) = ("ann@example.org", house.folder.path());
+        for _again in 0..2 {
+            personal::empty_outbox(&db, folder, ann, address)
+                .await
+                .expect("emptied");
+        }
+        assert_eq!(outbox_of(&house.folder).len(), 1);
+        db.write(async move |tx| personal::remove_of(tx, ann, "ann@example.org").await)
+            .await
+            .expect("removed");
+        let told = personal::mails_of(&db, ann, address).await;
+        assert_eq!(told.expect("reads"), []);
+        let his = personal::mails_of(&db, bob, "bob@example.org").await;
+        assert_eq!(his.expect("reads").len(), 1);
+        house.stop().await;
     })
     .await;
 }

@@ -136,3 +136,46 @@ async fn what_an_earlier_daemon_left_still_has_its_owner() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_of_one_owner_is_told_and_ended_at_once() {
+    on_both(async |db: Db| {
+        let (one, other) = (user("owner"), user("owner"));
+        let owner = one.owner().expect("a user");
+        let ports = || Ports::new(db.clone(), DaemonEnvironment::new([]));
+        let home = home_with("");
+        let earlier = Daemon::start_with(Config::default(), ports()).await;
+        let opened = within(seen(&earlier, &one).open(request(&home))).await;
+        let lost = opened.expect("a shell").id;
+        earlier.stop().await;
+
+        let daemon = Daemon::start_with(Config::default(), ports()).await;
+        let mut theirs = Vec::new();
+        for _ in 0..2 {
+            let opened = within(seen(&daemon, &one).open(request(&home))).await;
+            theirs.push(opened.expect("a shell"));
+        }
+        let kept = within(seen(&daemon, &other).open(request(&home))).await;
+        let kept = kept.expect("a shell");
+        let told = crate::personal::terminals_of(&db, owner).await;
+        let mut told: Vec<Id> = told.expect("reads").iter().map(|info| info.id).collect();
+        told.sort_unstable();
+        assert_eq!(told, [lost, theirs[0].id, theirs[1].id]);
+
+        within(daemon.face.end_all(owner)).await.expect("ended");
+        assert!(theirs.iter().all(|info| !is_alive(info.pid)));
+        assert!(is_alive(kept.pid));
+        assert_eq!(listed(&daemon.handle).await, [kept.id]);
+        // Again, with nothing left.
+        within(daemon.face.end_all(owner)).await.expect("ended");
+        db.write(async move |tx| crate::personal::remove_of(tx, owner).await)
+            .await
+            .expect("removed");
+        let told = crate::personal::terminals_of(&db, owner).await;
+        assert!(told.expect("reads").is_empty());
+        let told = crate::personal::terminals_of(&db, other.owner().expect("a user")).await;
+        assert_eq!(told.expect("reads").len(), 1);
+        daemon.stop().await;
+    })
+    .await;
+}

@@ -7,6 +7,7 @@
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use crate::http::caller::roles_for;
 use crate::http::codes::{self, Code};
 use crate::http::problem;
 use crate::http::routes::{Needs, Route, TABLE};
@@ -173,6 +174,11 @@ fn set_security(operation: &mut Map<String, Value>, needs: Needs) {
     };
     operation.insert("security".to_owned(), security);
     operation.insert("x-needs".to_owned(), Value::String(words));
+    let mut roles = roles_for(needs);
+    if needs == Needs::Nothing {
+        roles.push("anonymous");
+    }
+    operation.insert("x-roles".to_owned(), json!(roles));
 }
 
 /// The header that lets a request be sent twice and happen once.
@@ -358,6 +364,9 @@ status tells what you lose and why.
 
 **Signing in.** Over TCP every route but `/health*` and `/info` needs `Authorization: Bearer mst_…`. The Unix socket \
 `mainstay.sock` in the data directory serves the same API to its owner without one.
+
+**Who may**: `x-needs` of an operation says what a token needs, `x-roles` whose role is enough (`anonymous` where nobody need be \
+anybody); a route may ask for more in its own words. What belongs to somebody else does not exist: it is answered with 404.
 
 **Bodies** are JSON in UTF-8 with snake_case names; times are RFC 3339 in UTC with milliseconds; ids are UUIDs. Unknown \
 fields are refused. Lists answer `{items, next_cursor}` and take `limit` (1 to 200) and `cursor`.

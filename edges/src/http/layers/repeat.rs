@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use tracing::{Instrument, Span};
 
-use crate::http::caller::Caller;
+use crate::http::caller::{Caller, caller_of_user};
 use crate::http::codes;
 use crate::http::input::whole_body;
 use crate::http::lasting::Lasting;
@@ -47,7 +47,7 @@ fn key_of(request: &Request) -> Result<Option<RepeatKey>, Problem> {
     Ok(key.map(|key| RepeatKey {
         // A key outlives the session in which it was first sent.
         caller: match caller.user() {
-            Some(user) => format!("user:{user}"),
+            Some(user) => caller_of_user(user),
             None => caller.to_string(),
         },
         route: *route,
