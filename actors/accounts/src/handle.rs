@@ -8,6 +8,7 @@ use crate::error::AccountsError;
 use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::messages::ManagerMsg;
+use crate::passkeys::Passkeys;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
 use crate::recovery::Recovery;
@@ -38,12 +39,18 @@ impl AccountsHandle {
             sealer,
             shared,
             issuers,
+            own_origin: None,
         }
     }
 
     /// Second factors.
     pub fn factors(&self) -> &Factors {
         &self.shared.factors
+    }
+
+    /// Passkeys.
+    pub fn passkeys(&self) -> &Passkeys {
+        &self.shared.passkeys
     }
 
     /// People: who they are, and how they come in.

@@ -9,6 +9,7 @@ use supervisor::Address;
 use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
+use crate::passkeys::Passkeys;
 use crate::people;
 use crate::recovery::RecoveryMsg;
 use crate::revocations::Revocations;
@@ -24,6 +25,7 @@ pub struct Ports {
     pub(crate) sealer: Sealer,
     pub(crate) shared: Shared,
     pub(crate) issuers: Issuers,
+    pub(crate) own_origin: Option<String>,
 }
 
 impl Ports {
@@ -31,6 +33,14 @@ impl Ports {
     #[must_use]
     pub fn with_issuers(mut self, issuers: Issuers) -> Self {
         self.issuers = issuers;
+        self
+    }
+
+    /// With the origin at which a browser on this machine reaches the daemon, if it listens on loopback alone: passkeys belong there
+    /// where nothing else is configured.
+    #[must_use]
+    pub fn with_own_origin(mut self, origin: Option<String>) -> Self {
+        self.own_origin = origin;
         self
     }
 
@@ -51,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) factors: Factors,
+    pub(crate) passkeys: Passkeys,
     pub(crate) people: people::Shared,
     pub(crate) federation: Federation,
     pub(crate) sessions: Sessions,
@@ -69,6 +80,7 @@ impl Shared {
         Self {
             known: Arc::new(Known::new(limits)),
             factors: Factors::vacant("/accounts/factors"),
+            passkeys: Passkeys::vacant(),
             people: people::Shared::new(),
             federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),
