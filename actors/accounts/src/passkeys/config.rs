@@ -44,8 +44,7 @@ impl Field for PasskeysConfig {
     reason = "a check of a declared key takes a reference to its value"
 )]
 fn check_rp_id(id: &Option<String>) -> Result<(), String> {
-    let id = id.as_deref();
-    id.map_or(Ok(()), |id| relying::check_domain(id))
+    id.as_deref().map_or(Ok(()), relying::check_domain)
 }
 
 /// What does not fit together in the group.

@@ -182,9 +182,9 @@ mod tests {
         Some((relying.id.as_ref().to_owned(), relying.origins))
     }
 
-    fn is(id: &str, origins: &[&str]) -> Option<(String, Vec<String>)> {
+    fn is(id: &str, origins: &[&str]) -> (String, Vec<String>) {
         let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-        Some((id.to_owned(), origins))
+        (id.to_owned(), origins)
     }
 
     #[test]
@@ -194,28 +194,31 @@ mod tests {
         let own = Some("http://localhost:4110");
         assert_eq!(
             decided(&nothing, public, own),
-            is("mainstay.example.org", &["https://mainstay.example.org"])
+            Some(is(
+                "mainstay.example.org",
+                &["https://mainstay.example.org"]
+            ))
         );
         assert_eq!(
             decided(&nothing, None, own),
-            is("localhost", &["http://localhost:4110"])
+            Some(is("localhost", &["http://localhost:4110"]))
         );
         let wide = config(Some("example.org"), &[]);
         assert_eq!(
             decided(&wide, public, own),
-            is("example.org", &["https://mainstay.example.org"])
+            Some(is("example.org", &["https://mainstay.example.org"]))
         );
         assert_eq!(
             decided(&wide, None, own),
-            is("example.org", &["https://example.org"])
+            Some(is("example.org", &["https://example.org"]))
         );
         let two = config(None, &["https://a.example", "https://b.a.example:8443"]);
         assert_eq!(
             decided(&two, None, own),
-            is(
+            Some(is(
                 "a.example",
                 &["https://a.example", "https://b.a.example:8443"]
-            )
+            ))
         );
     }
 

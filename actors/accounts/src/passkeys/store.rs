@@ -107,28 +107,26 @@ pub(crate) async fn add(
     entry: Entry,
 ) -> Result<(), PasskeyError> {
     let info = info.clone();
-    let added = db
-        .write(async move |tx| {
-            if !hold(tx, user).await? {
-                return Err(PasskeyError::NoUser);
+    db.write(async move |tx| {
+        if !hold(tx, user).await? {
+            return Err(PasskeyError::NoUser);
+        }
+        if count(tx, user).await? >= i64::from(MAX_PASSKEYS) {
+            return Err(PasskeyError::TooMany {
+                limit: MAX_PASSKEYS,
+            });
+        }
+        let inserted = insert(tx, user, &info, &made).await;
+        inserted.map_err(|error| {
+            if error.is_conflict_on("passkeys_credential_id_key") {
+                PasskeyError::NotMade("taken")
+            } else {
+                error.into()
             }
-            if count(tx, user).await? >= i64::from(MAX_PASSKEYS) {
-                return Err(PasskeyError::TooMany {
-                    limit: MAX_PASSKEYS,
-                });
-            }
-            let inserted = insert(tx, user, &info, &made).await;
-            inserted.map_err(|error| {
-                if error.is_conflict_on("passkeys_credential_id_key") {
-                    PasskeyError::NotMade("taken")
-                } else {
-                    error.into()
-                }
-            })?;
-            Ok(audit::append(tx, &entry).await?)
-        })
-        .await;
-    added
+        })?;
+        Ok(audit::append(tx, &entry).await?)
+    })
+    .await
 }
 
 async fn insert(tx: &mut Conn, user: Id, info: &PasskeyInfo, made: &Made) -> Result<(), DbError> {
