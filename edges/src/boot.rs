@@ -89,7 +89,8 @@ impl Daemon {
         let listeners = Listeners::bind(http.listen, Some(&socket)).await?;
         let listeners = listeners.with_tls(tls);
         let url = format!("{}://{}", listeners.scheme(), listeners.address());
-        let mut wired = wire::wire(self.configuration.settings(), &self.options)?;
+        let own_origin = listeners.own_origin();
+        let mut wired = wire::wire(self.configuration.settings(), &self.options, own_origin)?;
         let system = wired.start().await?;
         let (served, edge) = wired.serve(
             self.configuration.settings(),

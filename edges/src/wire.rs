@@ -61,11 +61,15 @@ pub(crate) struct Wired {
     ptys: PtysHandle,
 }
 
-/// Wires all domains.
+/// Wires all domains. `own_origin` is where a browser on this machine finds the daemon, if none elsewhere does.
 ///
 /// # Errors
 /// When the command line selects a domain that does not exist, or leaves out one that another cannot do without.
-pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<Wired> {
+pub(crate) fn wire(
+    settings: &Settings,
+    options: &UpOptions,
+    own_origin: Option<String>,
+) -> anyhow::Result<Wired> {
     let mut house = House::new(options);
     let db = Db::vacant();
 
@@ -114,7 +118,10 @@ pub(crate) fn wire(settings: &Settings, options: &UpOptions) -> anyhow::Result<W
     let personal = adapters::personal_data(&house, &db, &options.data_dir, &ptys);
     let sealer = master_key::sealer(&settings.secrets, &options.data_dir);
     let ports = accounts.ports(db).with_sealer(sealer);
-    let ports = ports.with_issuers(issuers).with_personal_data(personal);
+    let ports = ports
+        .with_issuers(issuers)
+        .with_own_origin(own_origin)
+        .with_personal_data(personal);
     house.add::<Accounts>(address, settings.accounts.clone(), ports);
 
     house.check()?;

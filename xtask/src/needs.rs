@@ -18,7 +18,7 @@ struct Need {
     without: &'static str,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need {
         is_there: || answers("cc"),
         packages: &["gcc", "libc6-dev"],
@@ -33,6 +33,11 @@ const NEEDS: [Need; 3] = [
         is_there: || succeeds(Command::new("tmux").arg("-V")),
         packages: &["tmux"],
         without: "no tmux, so the tests of what is drawn on a terminal are skipped",
+    },
+    Need {
+        is_there: || Path::new("/usr/bin/chromium").is_file(),
+        packages: &["chromium"],
+        without: "no Chromium, so passkeys are not tried in a real browser",
     },
 ];
 

@@ -4,8 +4,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use ground::config::Conflict;
+
 use crate::draft::{MAX_LIFETIME, MIN_LIFETIME};
 use crate::federation::{self, IssuerConfig};
+use crate::passkeys::{self, PasskeysConfig};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -51,8 +54,17 @@ ground::section! {
         signing_key_rotation: Duration = DAY * 30, range Duration::from_hours(1)..=DAY * 365, reload subtree;
         /// Outside issuers by which people may sign in: OpenID Connect, Google, GitHub.
         issuers: BTreeMap<String, IssuerConfig> = BTreeMap::new(), reload daemon;
+        /// Passkeys: which domain they belong to, and which pages may ask for them.
+        passkeys: PasskeysConfig = PasskeysConfig::default(), reload subtree;
     }
-    conflicts |config: &Config| federation::conflicts(&config.issuers);
+    conflicts contradictions;
+}
+
+fn contradictions(config: &Config) -> Vec<Conflict> {
+    let mut found = federation::conflicts(&config.issuers);
+    let public_url = config.public_url.as_deref();
+    found.extend(passkeys::conflicts(&config.passkeys, public_url));
+    found
 }
 
 fn check_lifetime(limit: &Duration) -> Result<(), String> {

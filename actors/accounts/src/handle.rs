@@ -10,6 +10,7 @@ use crate::error::AccountsError;
 use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::messages::ManagerMsg;
+use crate::passkeys::Passkeys;
 use crate::people::People;
 use crate::ports::{Ports, Shared};
 use crate::recovery::Recovery;
@@ -41,12 +42,18 @@ impl AccountsHandle {
             shared,
             issuers,
             personal: Arc::default(),
+            own_origin: None,
         }
     }
 
     /// Second factors.
     pub fn factors(&self) -> &Factors {
         &self.shared.factors
+    }
+
+    /// Passkeys.
+    pub fn passkeys(&self) -> &Passkeys {
+        &self.shared.passkeys
     }
 
     /// People: who they are, and how they come in.

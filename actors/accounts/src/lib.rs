@@ -24,6 +24,7 @@
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
 //! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
 //! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
+//! - `passkeys`: what an authenticator signs in with.
 //! - `people`: users, passwords, signing in. `recovery`: tokens that are mailed, for a new password or to prove an address.
 //! - `personal`: all that is kept of one person, to be told and to be erased.
 //! - `store`: every statement about tokens. `ports`: what the domain needs.
@@ -43,6 +44,7 @@ mod lookups;
 mod manager;
 mod manifest;
 mod messages;
+mod passkeys;
 mod people;
 mod personal;
 mod ports;
@@ -72,6 +74,10 @@ pub use federation::{
 };
 pub use handle::AccountsHandle;
 pub use manifest::Accounts;
+pub use passkeys::{
+    Challenge, MAX_PASSKEY_NAME, NewPasskey, PasskeyError, PasskeyInfo, PasskeySignIn, Passkeys,
+    PasskeysConfig,
+};
 pub use people::{
     Change, Credentials, Denied, INVITE_PREFIX, Invite, MAX_EMAIL_BYTES, MAX_PASSWORD_BYTES,
     MAX_USER_NAME, MIN_PASSWORD_CHARS, NewInvite, NewUser, PasswordChange, People, PeopleError,

@@ -13,6 +13,7 @@ use crate::federation::{self, FederationActor, Neighbours, OwnUsers};
 use crate::handle::AccountsHandle;
 use crate::manager::{ManagerActor, Seed};
 use crate::messages::ManagerMsg;
+use crate::passkeys::{self, PasskeysActor};
 use crate::people::{self, PeopleActor};
 use crate::ports::Ports;
 use crate::recovery::{self, RecoveryActor};
@@ -23,6 +24,7 @@ const SESSIONS: &str = "sessions";
 const PEOPLE: &str = "people";
 const FACTORS: &str = "factors";
 const FEDERATION: &str = "federation";
+const PASSKEYS: &str = "passkeys";
 const RECOVERY: &str = "recovery";
 
 /// Access tokens: who may come in.
@@ -36,7 +38,7 @@ impl Domain for Accounts {
         priority: Priority::P0,
         needs: &[Need::hard("store")],
         impact: Impact {
-            degraded: "tokens are checked more slowly than usual, or nobody can sign in by one of the outside issuers",
+            degraded: "tokens are checked more slowly than usual, or nobody can sign in by one of the outside issuers or with a passkey",
             critical: "nobody can sign in, no token can be created or revoked, and tokens not used recently are refused",
             offline: "nobody can sign in, no token can be created or revoked, and over the network only tokens and sessions used recently are let in",
         },
@@ -87,6 +89,7 @@ impl Domain for Accounts {
         let (people, recovery) = (people(&seed), recovery(&seed));
         let mut issuers = seed.ports.issuers.nodes();
         issuers.push(federation(&seed));
+        issuers.push(passkeys(&seed));
         let manager = ChildSpec::actor::<ManagerActor>(
             MANAGER,
             cx.address().clone(),
@@ -121,6 +124,19 @@ fn people(seed: &Seed) -> ChildSpec {
     let desk = desk.with_personal_data(Arc::clone(&seed.ports.personal));
     let policy = Policy::default().bears(Level::Critical);
     ChildSpec::actor::<PeopleActor>(PEOPLE, address, Arc::new(desk), policy)
+}
+
+/// Who checks passkeys. Without it every other way in goes on.
+fn passkeys(seed: &Seed) -> ChildSpec {
+    let (config, ports) = (&seed.config, &seed.ports);
+    let passkeys = &ports.shared.passkeys;
+    let own = ports.own_origin.as_deref();
+    let relying = passkeys::relying_party(&config.passkeys, config.public_url.as_deref(), own);
+    let sessions = Arc::new(ports.shared.sessions.clone());
+    let desk = passkeys::Desk::new(ports.db.clone(), relying, sessions, passkeys.memory());
+    let policy = Policy::default().bears(Level::Degraded);
+    let address = passkeys.address().clone();
+    ChildSpec::actor::<PasskeysActor>(PASSKEYS, address, Arc::new(desk), policy)
 }
 
 /// Who asks the outside issuers. Without it every other way in goes on.

@@ -14,6 +14,7 @@ use supervisor::{Address, Fault};
 use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
+use crate::passkeys::Passkeys;
 use crate::people;
 use crate::profiles::Profiles;
 use crate::recovery::RecoveryMsg;
@@ -62,6 +63,7 @@ pub struct Ports {
     pub(crate) shared: Shared,
     pub(crate) issuers: Issuers,
     pub(crate) personal: Arc<[Arc<dyn PersonalData>]>,
+    pub(crate) own_origin: Option<String>,
 }
 
 impl Ports {
@@ -76,6 +78,14 @@ impl Ports {
     #[must_use]
     pub fn with_issuers(mut self, issuers: Issuers) -> Self {
         self.issuers = issuers;
+        self
+    }
+
+    /// With the origin at which a browser on this machine reaches the daemon, if it listens on loopback alone: passkeys belong there
+    /// where nothing else is configured.
+    #[must_use]
+    pub fn with_own_origin(mut self, origin: Option<String>) -> Self {
+        self.own_origin = origin;
         self
     }
 
@@ -97,6 +107,7 @@ pub(crate) struct Shared {
     pub(crate) revocations: Arc<Revocations>,
     pub(crate) profiles: Arc<Profiles>,
     pub(crate) factors: Factors,
+    pub(crate) passkeys: Passkeys,
     pub(crate) people: people::Shared,
     pub(crate) federation: Federation,
     pub(crate) sessions: Sessions,
@@ -116,6 +127,7 @@ impl Shared {
         Self {
             known: Arc::new(Known::new(limits)),
             factors: Factors::vacant("/accounts/factors"),
+            passkeys: Passkeys::vacant(),
             people: people::Shared::new(),
             federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),

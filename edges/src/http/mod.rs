@@ -11,7 +11,7 @@
 //! - In and out: `input` (bodies, queries, ids), `problem`, `codes` (every error code), `streams` (long-lived answers), `repeats`
 //!   and `lasting` (`Idempotency-Key`).
 //! - Handlers by concern: `health`, `metrics`, `status`, `events`, `waits`, `supervise`, `terminals`, `attach`, `tokens`, `audit`, `auth`
-//!   (coming in, sessions, second factors, outside issuers, recovery), `users`, `mail`, `drills`, `docs`.
+//!   (coming in, sessions, second factors, outside issuers, passkeys, recovery), `users`, `mail`, `drills`, `docs`.
 //!
 //! # Use
 //! Bind [`Listeners`] first, so that a taken port is told before anything starts. Then [`AppState::new`], [`router`] and
@@ -65,6 +65,7 @@ pub(crate) static CONCERNS: &[Concern] = &[
     tokens::CONCERN,
     auth::factors::CONCERN,
     auth::federation::CONCERN,
+    auth::passkeys::CONCERN,
     auth::recovery::CONCERN,
     audit::CONCERN,
     auth::PEOPLE,

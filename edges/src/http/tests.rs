@@ -6,6 +6,7 @@
 mod armour;
 mod documents;
 mod factors;
+mod passkeys;
 mod permissions;
 mod problems;
 mod tree;

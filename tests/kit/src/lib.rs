@@ -11,6 +11,8 @@
 //! * [`Client`] and [`Reply`] speak HTTP, anonymously, with a token, or over the Unix socket.
 //! * [`Terminal`] and [`Frame`] speak the WebSocket protocol of terminals; [`Events`] reads server-sent events.
 //! * [`Issuer`](issuer::Issuer) is an outside issuer by which people sign in, with faults on demand.
+//! * [`Authenticator`] makes passkeys and signs with them, and lies on demand.
+//! * [`Browser`] is a real browser with an authenticator of its own.
 //! * [`Tmux`] is a real terminal whose screen can be looked at.
 //! * [`Postgres`] is a server of our own from the installed binaries; [`Database`] names what a test runs on.
 //! * [`smtp::Sink`] is a mail server that can be told to fail.
@@ -22,6 +24,8 @@
 //! may want to see fail has a variant that returns a `Result` (`try_send`, `try_attach`, `run_to_exit`).
 #![forbid(unsafe_code)]
 
+mod authenticator;
+mod browser;
 mod builder;
 mod client;
 mod command;
@@ -39,6 +43,8 @@ mod terminal;
 mod tmux;
 mod wait;
 
+pub use authenticator::{Authenticator, Lie};
+pub use browser::Browser;
 pub use builder::Builder;
 pub use client::{Client, Reply, Request};
 pub use command::{Ended, can_mount, run_cli};

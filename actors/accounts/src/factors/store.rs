@@ -81,6 +81,12 @@ pub(crate) async fn factor_of(db: &Db, user: Id) -> Result<Option<Factor>, DbErr
 
 /// What the user has set up.
 pub(crate) async fn overview(db: &Db, user: Id) -> Result<FactorOverview, DbError> {
+    let (passkeys,): (u32,) = db
+        .fetch_one(
+            "SELECT count(*) FROM passkeys WHERE user_id = $1",
+            args![user],
+        )
+        .await?;
     let found: Option<(Micros, Option<Micros>, u32)> = db
         .fetch_optional(
             "SELECT created_at, confirmed_at, \
@@ -93,6 +99,7 @@ pub(crate) async fn overview(db: &Db, user: Id) -> Result<FactorOverview, DbErro
         None => FactorOverview {
             totp: None,
             recovery_codes_left: 0,
+            passkeys,
         },
         Some((created_at, confirmed_at, recovery_codes_left)) => FactorOverview {
             totp: Some(TotpState {
@@ -100,6 +107,7 @@ pub(crate) async fn overview(db: &Db, user: Id) -> Result<FactorOverview, DbErro
                 confirmed_at,
             }),
             recovery_codes_left,
+            passkeys,
         },
     })
 }

@@ -43,6 +43,8 @@ pub struct FactorOverview {
     pub totp: Option<TotpState>,
     /// How many recovery codes are left.
     pub recovery_codes_left: u32,
+    /// How many passkeys there are: each is a second factor by itself, and asks for none besides.
+    pub passkeys: u32,
 }
 
 /// An authenticator app.

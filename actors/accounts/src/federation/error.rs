@@ -319,7 +319,7 @@ impl Fault for FederationError {
                 "this needs a sign-in in person within the last ten minutes; sign in again and repeat it"
             }
             Self::LastWayIn => {
-                "this is the only way into the account; set a password or link another identity first"
+                "this is the only way into the account; set a password, add a passkey or link another identity first"
             }
             Self::NotLinked => "the account has no identity of this issuer",
             Self::Issuer(error) => return error.outside(),

@@ -34,10 +34,10 @@ mod issuer;
 mod messages;
 mod rules;
 mod seams;
-mod secrets;
+pub(crate) mod secrets;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod types;
 mod urls;
 
@@ -47,5 +47,5 @@ pub use config::{IssuerConfig, IssuerKind, NewcomerRole, Newcomers};
 pub use error::{FederationError, IssuerError, Refused};
 pub use handle::Federation;
 pub use issuer::Issuers;
-pub(crate) use seams::{Neighbours, OwnUsers};
+pub(crate) use seams::{BeginsSessions, Neighbours, OwnUsers};
 pub use types::{Begin, Begun, Finish, Finished, IdentityInfo, IssuerInfo};

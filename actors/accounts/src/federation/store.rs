@@ -9,6 +9,7 @@ use super::error::FederationError;
 use super::seams::{Neighbours, Newcomer};
 use super::types::IdentityInfo;
 use crate::factors::By;
+use crate::passkeys;
 
 /// Identities of one user that are listed at most; there is one an issuer.
 const MAX_IDENTITIES: u32 = 100;
@@ -184,31 +185,17 @@ fn entry(new: &NewIdentity, actor: Actor) -> Entry {
 pub(crate) async fn unlink(db: &Db, by: &By, provider: &str) -> Result<(), FederationError> {
     let (by, provider) = (by.clone(), provider.to_owned());
     db.write(async move |tx| {
-        // Two at once wait for each other here: else each could leave the other's as the last.
-        tx.execute(
-            "UPDATE users SET version = version WHERE id = $1",
-            args![by.user],
-        )
-        .await?;
-        let ways: Option<(i64, i64)> = tx
-            .fetch_optional(
-                "SELECT (SELECT count(*) FROM identities i WHERE i.user_id = u.id) AS identities, \
-                 (SELECT count(*) FROM users p WHERE p.id = u.id AND p.password_hash IS NOT NULL) AS passwords \
-                 FROM users u WHERE u.id = $1",
-                args![by.user],
-            )
-            .await?;
+        passkeys::hold(tx, by.user).await?;
         let removed = tx
             .execute(
                 "DELETE FROM identities WHERE user_id = $1 AND provider = $2",
                 args![by.user, provider],
             )
             .await?;
-        let removed = i64::try_from(removed).unwrap_or(i64::MAX);
         if removed == 0 {
             return Err(FederationError::NotLinked);
         }
-        if ways.is_none_or(|(identities, passwords)| identities + passwords <= removed) {
+        if passkeys::ways_in(tx, by.user).await? == 0 {
             return Err(FederationError::LastWayIn);
         }
         let entry = Entry::new(by.actor(), "identity.unlink", by.source.clone())

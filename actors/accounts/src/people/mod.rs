@@ -57,7 +57,7 @@ pub use types::{
 pub(crate) use actor::PeopleActor;
 pub(crate) use desk::{Desk, entry};
 pub(crate) use email::{Email, check as check_email};
-pub(crate) use guesses::{Account, Guess};
+pub(crate) use guesses::{Account, Guess, Network};
 pub(crate) use hashing::{HashingError, Kept, Verdict};
 pub(crate) use messages::PeopleMsg;
 pub(crate) use once::{draw, read};

@@ -46,6 +46,7 @@ row!(SessionRow: "id" as Id, "method" as String, "second_factor" as bool, "creat
 row!(RefreshRow: "session_id" as Id, "generation" as i64, "issued_at" as Micros, "used_at" as Option<Micros>);
 row!(TotpRow: "created_at" as Micros, "confirmed_at" as Option<Micros>);
 row!(RecoveryCodeRow: "used_at" as Option<Micros>);
+row!(PasskeyRow: "id" as Id, "name" as String, "created_at" as Micros, "last_used_at" as Option<Micros>);
 row!(IdentityRow: "issuer" as String, "subject" as String, "provider" as String, "email" as Option<String>, "created_at" as Micros,
     "last_used_at" as Option<Micros>);
 row!(MailedTokenRow: "kind" as String, "new_email" as Option<String>, "created_at" as Micros, "expires_at" as Micros,
@@ -67,6 +68,7 @@ pub(crate) async fn rows_of(db: &Db, id: Id) -> Result<Told, DbError> {
     let totp = "SELECT created_at, confirmed_at FROM totp_factors WHERE user_id = $1 LIMIT $2";
     let codes =
         "SELECT used_at FROM recovery_codes WHERE user_id = $1 ORDER BY used_at, hash LIMIT $2";
+    let passkeys = "SELECT id, name, created_at, last_used_at FROM passkeys WHERE user_id = $1 ORDER BY id LIMIT $2";
     let identities = "SELECT issuer, subject, provider, email, created_at, last_used_at FROM identities \
                       WHERE user_id = $1 ORDER BY issuer, subject LIMIT $2";
     let mailed = "SELECT kind, new_email, created_at, expires_at, used_at FROM recovery_tokens \
@@ -86,6 +88,7 @@ pub(crate) async fn rows_of(db: &Db, id: Id) -> Result<Told, DbError> {
             "recovery_codes",
             rows::<RecoveryCodeRow>(db, codes, by_id).await?,
         ),
+        ("passkeys", rows::<PasskeyRow>(db, passkeys, by_id).await?),
         (
             "identities",
             rows::<IdentityRow>(db, identities, by_id).await?,

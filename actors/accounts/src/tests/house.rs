@@ -29,7 +29,7 @@ impl House {
         Self::build(db, quick(), sealer).await
     }
 
-    pub(super) async fn with(db: &Db, config: Config) -> Self {
+    pub(crate) async fn with(db: &Db, config: Config) -> Self {
         let key = MasterKey::generate().expect("randomness");
         Self::build(db, config, Sealer::new(key, Vec::new())).await
     }
@@ -89,7 +89,7 @@ impl House {
 }
 
 /// A configuration under which nobody waits long.
-pub(super) fn quick() -> Config {
+pub(crate) fn quick() -> Config {
     Config {
         recheck_after: Duration::from_millis(100),
         ..Config::default()

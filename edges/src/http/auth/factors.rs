@@ -223,6 +223,9 @@ pub(crate) struct FactorsSchema {
     /// How many recovery codes were not used yet.
     #[schema(minimum = 0)]
     recovery_codes_left: u32,
+    /// How many passkeys there are; each is a second factor by itself, and asks for none besides.
+    #[schema(minimum = 0)]
+    passkeys: u32,
 }
 
 /// An authenticator app.

@@ -143,7 +143,7 @@ pub(in crate::http) const CONCERN: Concern = Concern {
         (
             "accounts.last_way_in",
             409,
-            "This is the only way into the account; set a password or link another identity first.",
+            "This is the only way into the account; set a password, add a passkey or link another identity first.",
         ),
         (
             "accounts.link_first",

@@ -127,6 +127,19 @@ impl Listeners {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
+    /// The origin at which a browser on this machine finds the server, and which it trusts without TLS; `None` when others reach it, too.
+    pub fn own_origin(&self) -> Option<String> {
+        let (scheme, port) = (self.scheme(), self.address.port());
+        let is_usual = port == if self.tls.is_some() { 443 } else { 80 };
+        let port = if is_usual {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
+        let is_own = self.address.ip().is_loopback();
+        is_own.then(|| format!("{scheme}://localhost{port}"))
+    }
+
     /// Takes them off their runtime.
     pub(super) fn detach(self) -> io::Result<DetachedListeners> {
         let tcp = self.tcp.into_std()?;

@@ -89,6 +89,8 @@ async fn strangers_get_health_and_info_and_nothing_else() {
     assert_eq!(
         entrances,
         [
+            "/api/v1/auth/passkeys/login/begin",
+            "/api/v1/auth/passkeys/login/finish",
             "/api/v1/auth/email/verify",
             "/api/v1/auth/password/forgot",
             "/api/v1/auth/password/reset",

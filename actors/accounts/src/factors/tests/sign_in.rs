@@ -134,6 +134,7 @@ async fn a_user_who_goes_takes_everything_along() {
         let none = FactorOverview {
             totp: None,
             recovery_codes_left: 0,
+            passkeys: 0,
         };
         assert_eq!(factors.overview(app.user).await.expect("readable"), none);
         let (left,): (i64,) = house

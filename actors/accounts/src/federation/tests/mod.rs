@@ -3,5 +3,5 @@
 mod attempts;
 mod faults;
 mod people;
-mod room;
+pub(crate) mod room;
 mod statements;

@@ -53,8 +53,8 @@ impl SecondFactor for Factors {
 
 /// Sessions that are only counted.
 #[derive(Debug, Default)]
-pub(super) struct Counted {
-    pub(super) all: Mutex<Vec<SignIn>>,
+pub(crate) struct Counted {
+    pub(crate) all: Mutex<Vec<SignIn>>,
 }
 
 impl BeginsSessions for Counted {
@@ -196,7 +196,7 @@ pub(super) fn finish(begun: &Begun, back: Return) -> Finish {
     }
 }
 
-pub(super) fn source() -> Source {
+pub(crate) fn source() -> Source {
     Source {
         address: Some([127, 0, 0, 1].into()),
         ..Source::default()
@@ -204,7 +204,7 @@ pub(super) fn source() -> Source {
 }
 
 /// A user who signed in just now.
-pub(super) fn by(user: Id) -> By {
+pub(crate) fn by(user: Id) -> By {
     By {
         user,
         credential: None,
@@ -214,7 +214,7 @@ pub(super) fn by(user: Id) -> By {
 }
 
 /// A user who was there before.
-pub(super) async fn user(db: &Db, email: &str) -> Id {
+pub(crate) async fn user(db: &Db, email: &str) -> Id {
     let id = Id::generate();
     db.execute(
         "INSERT INTO users (id, email, email_key, role, tier, password_hash, created_at, updated_at, version) \
@@ -227,7 +227,7 @@ pub(super) async fn user(db: &Db, email: &str) -> Id {
 }
 
 /// Keeps a user out.
-pub(super) async fn disable(db: &Db, user: Id) {
+pub(crate) async fn disable(db: &Db, user: Id) {
     let disabled = db
         .execute(
             "UPDATE users SET disabled_at = 1 WHERE id = $1",
