@@ -4,7 +4,7 @@ use ::store::testing::Foundation;
 pub(super) use ::store::testing::{Pulled, eventually};
 
 use ground::Db;
-use supervisor::{Domain, Action, System, SystemBuilder};
+use supervisor::{Action, Domain, System, SystemBuilder};
 
 use crate::*;
 

@@ -8,7 +8,7 @@ use ::store::testing::Folder;
 use ground::mail::{Mail, enqueue};
 use ground::{Db, DbError, Micros, PageRequest, Secret};
 use kit::smtp::Sink;
-use supervisor::{Domain, Backoff, Dependency, DependencyPolicy, Level, System, SystemBuilder};
+use supervisor::{Backoff, Dependency, DependencyPolicy, Domain, Level, System, SystemBuilder};
 
 use crate::*;
 
