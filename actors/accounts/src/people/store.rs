@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::hashing::Kept;
 use super::types::{Invite, Standing, User};
+use crate::recovery;
 use crate::store::RevokedToken;
 use crate::token::TokenHash;
 use crate::types::Role;
@@ -237,7 +238,7 @@ pub(crate) async fn update(tx: &mut Conn, user: &User) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Sets a password.
+/// Sets a password. Mailed tokens stop working with it: whom the new password is to keep out may hold one.
 pub(crate) async fn set_password(
     tx: &mut Conn,
     id: Id,
@@ -249,7 +250,7 @@ pub(crate) async fn set_password(
         args![kept.expose(), now, id],
     )
     .await?;
-    Ok(())
+    recovery::close_mailed(tx, id, now).await
 }
 
 /// Replaces what is kept of a password by a stronger form of the same, unless it changed in between.
