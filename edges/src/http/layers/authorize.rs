@@ -28,7 +28,6 @@ pub(super) async fn authorize(
     let mut response = match admitted(&edge, &parts, &mut standing).await {
         Ok(caller) => {
             if let Some(caller) = caller {
-                Span::current().record("caller", tracing::field::display(&caller));
                 parts.extensions.insert(caller);
             }
             next.run(Request::from_parts(parts, body)).await
@@ -59,6 +58,8 @@ async fn admitted(
     };
     let caller = identify(&peer, request, &doors).await;
     let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;
+    // Before it is clear whether they may: the line of a refusal has to tell who was refused.
+    Span::current().record("caller", tracing::field::display(&caller));
     let route = request.extensions.get::<RouteId>().map(|id| id.route());
     *standing = spend(edge, route, &caller);
     if let Some(over) = standing.filter(|standing| standing.is_over) {

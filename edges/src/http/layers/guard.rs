@@ -13,15 +13,28 @@ use crate::http::listen::Connection;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
+/// A page of an origin that may ask with a token and read the answers (`http.cors_origins`), and for which no cookie counts. A request
+/// extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Guest;
+
 /// The layer.
-pub(super) async fn guard(State(edge): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(edge): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     match examine(&edge, &request) {
-        Ok(()) => next.run(request).await,
+        Ok(None) => next.run(request).await,
+        Ok(Some(guest)) => {
+            request.extensions_mut().insert(guest);
+            next.run(request).await
+        }
         Err(problem) => problem.into_response(),
     }
 }
 
-fn examine(edge: &AppState, request: &Request) -> Result<(), Problem> {
+fn examine(edge: &AppState, request: &Request) -> Result<Option<Guest>, Problem> {
     let reached = request.extensions().get::<Reached>();
     let host = Host::of_request(request.uri(), request.headers());
     let told = reached.and_then(|reached| reached.host.as_deref());
@@ -39,12 +52,13 @@ fn examine(edge: &AppState, request: &Request) -> Result<(), Problem> {
         serves(edge, &host)?;
     }
     if is_harmless(request.method(), request.headers()) {
-        return Ok(());
+        return Ok(None);
     }
     let is_secure = reached.is_some_and(|reached| reached.is_secure);
     match request.headers().get(header::ORIGIN) {
-        None => Ok(()),
-        Some(origin) if is_ours(origin, &host, is_secure, &edge.limits) => Ok(()),
+        None => Ok(None),
+        Some(origin) if is_ours(origin, &host, is_secure, &edge.limits) => Ok(None),
+        Some(origin) if is_a_guest(origin, &edge.limits) => Ok(Some(Guest)),
         Some(_) => {
             let detail = "a page of another origin may not do this; `http.allowed_origins` lists those that may";
             Err(Problem::new(&codes::FOREIGN_ORIGIN, detail))
@@ -77,8 +91,11 @@ fn is_harmless(method: &Method, headers: &HeaderMap) -> bool {
 
 fn is_ours(origin: &http::HeaderValue, host: &Host, is_secure: bool, limits: &Limits) -> bool {
     origin.to_str().is_ok_and(|origin| {
-        is_listed(origin, &limits.allowed_origins)
-            || is_listed(origin, &limits.cors_origins)
-            || is_own(origin, host, is_secure)
+        is_listed(origin, &limits.allowed_origins) || is_own(origin, host, is_secure)
     })
+}
+
+fn is_a_guest(origin: &http::HeaderValue, limits: &Limits) -> bool {
+    let origin = origin.to_str();
+    origin.is_ok_and(|origin| is_listed(origin, &limits.cors_origins))
 }

@@ -18,6 +18,7 @@ mod origin;
 mod repeat;
 mod trace;
 
+pub(crate) use guard::Guest;
 pub(crate) use observe::RequestId;
 
 use axum::Router;
