@@ -71,7 +71,7 @@ pub(crate) fn requirements(project: &Project) -> Vec<String> {
         match wanted.remove(row.id) {
             None => findings.push(format!("{place} is no requirement, or stands there twice")),
             Some(level) if level != row.level => {
-                findings.push(format!("{place} is of level {level}"))
+                findings.push(format!("{place} is of level {level}"));
             }
             Some(_) => {}
         }

@@ -124,6 +124,39 @@ async fn what_decides_about_an_account_needs_a_recent_sign_in() {
 }
 
 #[tokio::test]
+async fn where_a_second_factor_is_required_a_session_without_is_for_setting_one_up() {
+    let limits = Limits {
+        requires_second_factor: true,
+        ..Limits::default()
+    };
+    let app = router(&edge(limits).await);
+    let is_refused = async |method: Method, path: &str, token: &str| {
+        let answer = ask(method, path).bearing(token).of(&app).await;
+        answer.status == 403 && answer.code() == "accounts.second_factor_required"
+    };
+    for (method, path, is_on_the_way) in [
+        (Method::GET, "/api/v1/status", false),
+        (Method::GET, "/api/docs", false),
+        (Method::POST, "/api/v1/terminals", false),
+        (Method::POST, "/api/v1/tokens", false),
+        (Method::PATCH, "/api/v1/me", false),
+        (Method::POST, "/api/v1/ws-ticket", false),
+        (Method::GET, "/no/such/route", false),
+        (Method::GET, "/api/v1/me", true),
+        (Method::GET, "/api/v1/auth/factors", true),
+        (Method::POST, "/api/v1/auth/totp/enroll", true),
+        (Method::POST, "/api/v1/auth/logout", true),
+    ] {
+        let refused = is_refused(method.clone(), path, "session.owner").await;
+        assert_eq!(refused, !is_on_the_way, "{method} {path}");
+        for token in ["proven.owner", "mst_all"] {
+            let refused = is_refused(method.clone(), path, token).await;
+            assert!(!refused, "{token} {method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_websocket_with_a_cookie_tells_its_origin() {
     let app = router(&edge(Limits::default()).await);
     let path = "/api/v1/terminals/0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f/attach";

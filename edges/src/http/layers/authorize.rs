@@ -14,6 +14,7 @@ use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
 use crate::http::rates::Standing;
 use crate::http::routes::{Needs, RouteId, TABLE};
+use crate::http::second_factor;
 use crate::http::source::source_of;
 use crate::http::state::AppState;
 
@@ -66,6 +67,9 @@ async fn admitted(
         return Err(over.refusal());
     }
     caller.may(needs)?;
+    if edge.limits.requires_second_factor {
+        second_factor::check(&caller, route)?;
+    }
     Ok(Some(caller))
 }
 

@@ -128,7 +128,10 @@ fn no_weak_cipher_is_offered() {
         TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
     };
     let offered = rustls::crypto::ring::default_provider().cipher_suites;
-    let offered: Vec<_> = offered.iter().map(|suite| suite.suite()).collect();
+    let offered: Vec<_> = offered
+        .iter()
+        .map(rustls::SupportedCipherSuite::suite)
+        .collect();
     assert_eq!(
         offered,
         [
