@@ -2,10 +2,15 @@
 //!
 //! An event is one line, whatever is in it: what a server outside answered, or a client sent, can hold line ends, and must not be able to
 //! write lines of its own into the log of whoever reads it.
+//!
+//! Layout: `sink` how lines get to stderr.
+
+mod sink;
 
 use std::io::{IsTerminal as _, Write};
 
 use anyhow::Context as _;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -14,8 +19,11 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
 use crate::config::{LogConfig, LogFormat};
 
 /// Changes the filter of the running log.
+///
+/// To be kept until the end: what waits to be written is written when it is dropped.
 pub(crate) struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
+    _flush: sink::Flush,
 }
 
 impl LogControl {
@@ -31,13 +39,18 @@ impl LogControl {
 /// Starts the log. Once per process.
 pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
     let (filter, control) = reload::Layer::new(parse(&config.filter)?);
+    let (sink, flush) =
+        sink::start(std::io::stderr()).context("the system gives no thread for the log")?;
     let layer = match config.format {
-        LogFormat::Json => fmt::layer().json().with_writer(|| one_line(false)).boxed(),
+        LogFormat::Json => fmt::layer()
+            .json()
+            .with_writer(one_line(sink, false))
+            .boxed(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal();
             fmt::layer()
                 .with_ansi(colours)
-                .with_writer(move || one_line(colours))
+                .with_writer(one_line(sink, colours))
                 .boxed()
         }
     };
@@ -46,12 +59,14 @@ pub(crate) fn start(config: &LogConfig) -> anyhow::Result<LogControl> {
         .with(layer)
         .try_init()
         .context("the log cannot be started")?;
-    Ok(LogControl { filter: control })
+    Ok(LogControl {
+        filter: control,
+        _flush: flush,
+    })
 }
 
-fn one_line(has_colours: bool) -> OneLine<std::io::Stderr> {
-    let into = std::io::stderr();
-    OneLine { into, has_colours }
+const fn one_line<M>(sink: M, has_colours: bool) -> OneLines<M> {
+    OneLines { sink, has_colours }
 }
 
 /// The actor library tells of every end at info level; the supervisor tells the same with cause and decision.
@@ -59,6 +74,23 @@ fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
     EnvFilter::builder()
         .parse(format!("ractor=warn,{filter}"))
         .with_context(|| format!("log.filter {filter:?} cannot be read"))
+}
+
+/// Makes an event one line on its way into a sink.
+struct OneLines<M> {
+    sink: M,
+    has_colours: bool,
+}
+
+impl<'a, M: MakeWriter<'a>> MakeWriter<'a> for OneLines<M> {
+    type Writer = OneLine<M::Writer>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        OneLine {
+            into: self.sink.make_writer(),
+            has_colours: self.has_colours,
+        }
+    }
 }
 
 /// Writes events, each of which comes whole, as one line each without control characters.
@@ -73,6 +105,10 @@ impl<W: Write> Write for OneLine<W> {
         let text = String::from_utf8_lossy(event);
         let whole = text.strip_suffix('\n');
         let mut rest = whole.unwrap_or(&text);
+        if !rest.contains(char::is_control) {
+            self.into.write_all(event)?;
+            return Ok(event.len());
+        }
         let mut line = String::with_capacity(event.len() + 16);
         while let Some(at) = rest.find(char::is_control) {
             let (plain, from) = rest.split_at(at);
@@ -135,10 +171,8 @@ mod tests {
     fn logged(has_colours: bool, event: impl FnOnce()) -> String {
         let written = Written::default();
         let into = written.clone();
-        let layer = fmt::layer().with_ansi(has_colours).with_writer(move || {
-            let into = into.clone();
-            OneLine { into, has_colours }
-        });
+        let sink = one_line(move || into.clone(), has_colours);
+        let layer = fmt::layer().with_ansi(has_colours).with_writer(sink);
         let log = tracing_subscriber::registry().with(layer);
         tracing::subscriber::with_default(log, event);
         let bytes = lock(&written.0).clone();

@@ -1,5 +1,7 @@
 //! The public face: one method a request.
 
+use std::sync::Arc;
+
 use ground::audit::By;
 use ground::{Db, Id, Micros, Page, PageRequest, Sealer, Secret};
 use supervisor::Address;
@@ -48,7 +50,10 @@ impl AccountsHandle {
 
     /// People: who they are, and how they come in.
     pub fn people(&self) -> People {
-        People::new(self.shared.people.address.clone())
+        People::new(
+            self.shared.people.address.clone(),
+            Arc::clone(&self.shared.profiles),
+        )
     }
 
     /// Outside issuers by which people sign in.

@@ -20,7 +20,7 @@
 //! - [`manifest`](Accounts): the domain. `config`: its section. `types`: the user's words. `error`: what can go wrong.
 //! - `handle`: the public face; `verify`: its hot path. `messages`, `manager`: the actor. `desk`: its slow work.
 //! - Pure: `token` (make, read, hash), `scopes`, `draft` (the rules of a new token), `refusals` (what was refused lately).
-//! - Shared by handle and manager: `known` (the remembered tokens), `revocations` (who is told when a token ends).
+//! - Shared by handle and manager: `known` (the remembered tokens), `profiles` (the remembered users), `revocations` (who is told when a token ends).
 //! - `lookups`: one statement for all who ask about one token. `store_watch`: whether the database is there.
 //! - `sessions`: sign-ins that last. `jose`: signed tokens, read strictly.
 //! - `factors`: second factors, an actor of its own: authenticator apps and recovery codes.
@@ -44,6 +44,7 @@ mod manifest;
 mod messages;
 mod people;
 mod ports;
+mod profiles;
 mod recovery;
 mod refusals;
 mod revocations;

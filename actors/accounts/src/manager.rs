@@ -55,6 +55,7 @@ impl Worker for ManagerActor {
             recheck_after: config.recheck_after,
             offline_limit: config.offline_limit,
         });
+        seed.ports.shared.profiles.configure(config);
         let mut manager = Self {
             desk: Arc::new(Desk::new(seed.config, seed.ports)),
             uses: HashMap::new(),

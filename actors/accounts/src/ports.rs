@@ -10,6 +10,7 @@ use crate::factors::Factors;
 use crate::federation::{Federation, Issuers};
 use crate::known::{Known, Limits};
 use crate::people;
+use crate::profiles::Profiles;
 use crate::recovery::RecoveryMsg;
 use crate::revocations::Revocations;
 use crate::sessions::Sessions;
@@ -50,6 +51,7 @@ impl Ports {
 pub(crate) struct Shared {
     pub(crate) known: Arc<Known>,
     pub(crate) revocations: Arc<Revocations>,
+    pub(crate) profiles: Arc<Profiles>,
     pub(crate) factors: Factors,
     pub(crate) people: people::Shared,
     pub(crate) federation: Federation,
@@ -66,13 +68,15 @@ impl Shared {
             offline_limit: Duration::ZERO,
         };
         let revocations = Arc::default();
+        let profiles: Arc<Profiles> = Arc::default();
         Self {
             known: Arc::new(Known::new(limits)),
             factors: Factors::vacant("/accounts/factors"),
             people: people::Shared::new(),
             federation: Federation::vacant(),
             revocations: Arc::clone(&revocations),
-            sessions: Sessions::new(revocations),
+            sessions: Sessions::new(revocations, Arc::clone(&profiles)),
+            profiles,
             recovery: Address::vacant("/accounts/recovery", RECOVERY_MAILBOX),
         }
     }

@@ -1,7 +1,8 @@
 //! Looking after people: made, changed, invited, exported, erased. Runs in owned tasks beside the mailbox.
 //!
-//! Each change is decided in the transaction that makes it, on what is true in it, and writes its audit entry there. What has to
-//! follow (sessions that end, tokens that are forgotten) comes after the commit: it may be repeated, the change may not be lost.
+//! Each change is decided in the transaction that makes it, on what is true in it, and writes its audit entry there; the sessions that it
+//! ends, end in it. What follows the commit (what is remembered of users, tokens and sessions is forgotten) is in this process alone, and
+//! a process that ends in between remembers nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,7 @@ impl Desk {
 
     /// The user with this id.
     pub(crate) async fn find(&self, id: Id) -> Result<Option<User>, PeopleError> {
-        Ok(store::user(&self.db, id).await?)
+        Ok(self.shared.profiles.read(&self.db, id).await?)
     }
 
     /// The user with this address, in whatever form it is written.
@@ -191,16 +192,24 @@ impl Desk {
             change.name = Some(Some(name));
         }
         let ends = change.is_disabled == Some(true);
-        let who = by.clone();
-        let (user, ended) = self
+        let sessions = Arc::clone(&self.sessions);
+        let changed = self
             .db
-            .write(async move |tx| change_in(tx, &by, id, version, &change).await)
-            .await?;
-        self.forget(&ended, ends);
+            .write(async move |tx| {
+                let (user, tokens) = change_in(tx, &by, id, version, &change).await?;
+                let ended = if ends {
+                    sessions.end_all(tx, id, None, by.on_record()).await?
+                } else {
+                    Vec::new()
+                };
+                Ok::<_, PeopleError>((user, tokens, ended))
+            })
+            .await;
+        // Whatever came of it: after a lost answer the change may have been made.
         self.sessions.user_changed(id);
-        if ends {
-            self.end_sessions(id, None, who).await?;
-        }
+        let (user, tokens, ended) = changed?;
+        self.forget(&tokens, ends);
+        self.sessions_ended(&ended);
         Ok(user)
     }
 
@@ -217,8 +226,9 @@ impl Desk {
         let about: Vec<&str> = about.into_iter().flatten().collect();
         passwords::check("/password", password.expose(), &about).map_err(PeopleError::Invalid)?;
         let kept = self.shared.people.hasher.hash(password).await?;
-        let who = by.clone();
-        self.db
+        let sessions = Arc::clone(&self.sessions);
+        let changed = self
+            .db
             .write(async move |tx| {
                 let user = store::user_to_change(tx, id)
                     .await?
@@ -226,10 +236,14 @@ impl Desk {
                 rules::may_do(by.asker(), &user, Deed::Password, 1)?;
                 store::set_password(tx, id, &kept, clock::now()).await?;
                 store::remove_invites_for(tx, id).await?;
-                Ok::<_, PeopleError>(audit::append(tx, &entry(&by, "user.password", id)).await?)
+                audit::append(tx, &entry(&by, "user.password", id)).await?;
+                let ended = sessions.end_all(tx, id, None, by.on_record()).await?;
+                Ok::<_, PeopleError>(ended)
             })
-            .await?;
-        self.end_sessions(id, None, who).await
+            .await;
+        self.sessions.user_changed(id);
+        self.sessions_ended(&changed?);
+        Ok(())
     }
 
     /// All that is kept of somebody.
@@ -259,20 +273,29 @@ impl Desk {
     /// Erases somebody. First they are kept out, so that sessions and streams end by the same way as always; then all that hangs on
     /// them goes at once. Who is interrupted in between asks again.
     pub(crate) async fn erase(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
-        let who = by.clone();
-        let ended = self
+        let (who, sessions) = (by.clone(), Arc::clone(&self.sessions));
+        let kept_out = self
             .db
-            .write(async move |tx| keep_out(tx, &by, id).await)
-            .await?;
-        self.forget(&ended, true);
-        self.end_sessions(id, None, who.clone()).await?;
-        self.db
+            .write(async move |tx| {
+                let tokens = keep_out(tx, &by, id).await?;
+                let ended = sessions.end_all(tx, id, None, by.on_record()).await?;
+                Ok::<_, PeopleError>((tokens, ended))
+            })
+            .await;
+        self.sessions.user_changed(id);
+        let (tokens, ended) = kept_out?;
+        self.forget(&tokens, true);
+        self.sessions_ended(&ended);
+        let erased = self
+            .db
             .write(async move |tx| {
                 store::strip_tokens(tx, id).await?;
                 store::remove(tx, id).await?;
                 audit::append(tx, &entry(&who, "user.erase", id)).await
             })
-            .await?;
+            .await;
+        self.sessions.user_changed(id);
+        erased?;
         tracing::info!(user = %id, "user erased");
         Ok(())
     }
@@ -287,16 +310,11 @@ impl Desk {
         }
     }
 
-    /// Ends the sessions of somebody.
-    pub(crate) async fn end_sessions(
-        &self,
-        id: Id,
-        except: Option<Id>,
-        by: Requester,
-    ) -> Result<(), PeopleError> {
-        let ended = self.sessions.end_all(id, except, by.actor, by.source).await;
-        ended?;
-        Ok(())
+    /// Sessions that ended in a transaction, which is committed.
+    pub(crate) fn sessions_ended(&self, sessions: &[Id]) {
+        if !sessions.is_empty() {
+            self.sessions.have_ended(sessions);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! whoever registers an address and then signs in with it learns that it was free. An invitation is used up by either, so that one
 //! cannot be used to try out many addresses.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ground::audit::{self, Actor, Entry, Outcome, Source};
@@ -25,7 +26,7 @@ use super::guesses::{Account, Attempt, Guess, Network};
 use super::hashing::{HashingError, Kept, Verdict};
 use super::once::{self, INVITE_PREFIX, SETUP_PREFIX};
 use super::passwords;
-use super::ports::Refused;
+use super::ports::{Refused, Sessions};
 use super::rules::Denied;
 use super::sign_in_error::SignInError;
 use super::store::{self, Known, OpenInvite};
@@ -107,29 +108,28 @@ impl Desk {
         let set = invite.as_ref().and_then(|invite| invite.user);
         let key = draft.email.key.clone();
         let user = draft.into_user(Role::Member, Tier::Standard, true, clock::now());
-        let (from, max_users) = (source.clone(), self.config.max_users);
-        self.db
+        let (from, max_users) = (source, self.config.max_users);
+        let sessions = Arc::clone(&self.sessions);
+        let ended = self
+            .db
             .write(async move |tx| match &invite {
-                Some(invite) if invite.user.is_some() => redeem(tx, invite, &kept, &from).await,
+                Some(invite) if invite.user.is_some() => {
+                    redeem(tx, &*sessions, invite, &kept, &from).await
+                }
                 invite => {
                     let user = invited(tx, invite.as_ref(), &user).await?;
                     make_room(tx, max_users).await?;
                     let is_free = store::add(tx, &user, &key, Some(&kept)).await?;
                     let told = told_of_registration(&user, is_free, from.clone());
-                    Ok(audit::append(tx, &told).await?)
+                    audit::append(tx, &told).await?;
+                    Ok(Vec::new())
                 }
             })
-            .await?;
+            .await;
         if let Some(id) = set {
-            let by = Requester {
-                actor: actor_of(id),
-                user: Some(id),
-                role: Role::Viewer,
-                session: None,
-                source,
-            };
-            self.end_sessions(id, None, by).await?;
+            self.sessions.user_changed(id);
         }
+        self.sessions_ended(&ended?);
         Ok(())
     }
 
@@ -223,18 +223,22 @@ impl Desk {
             Err(Unproven::Failed(error)) => return Err(error),
         }
         let kept = self.shared.people.hasher.hash(change.new).await?;
-        let who = by.clone();
-        self.db
+        let sessions = Arc::clone(&self.sessions);
+        let changed = self
+            .db
             .write(async move |tx| {
                 store::set_password(tx, id, &kept, clock::now()).await?;
                 store::remove_invites_for(tx, id).await?;
-                Ok::<_, PeopleError>(audit::append(tx, &entry(&who, "user.password", id)).await?)
+                audit::append(tx, &entry(&by, "user.password", id)).await?;
+                if !change.ends_others {
+                    return Ok::<_, PeopleError>(Vec::new());
+                }
+                Ok(sessions.end_all(tx, id, by.session, by.on_record()).await?)
             })
-            .await?;
-        if change.ends_others {
-            let except = by.session;
-            self.end_sessions(id, except, by).await?;
-        }
+            .await;
+        // Whatever came of it: after a lost answer the change may have been made.
+        self.sessions.user_changed(id);
+        self.sessions_ended(&changed?);
         Ok(())
     }
 
@@ -408,10 +412,11 @@ async fn role_given(tx: &mut Conn, invite: &OpenInvite) -> Result<Role, SignInEr
 /// Sets the password of the user whom the invitation is for.
 async fn redeem(
     tx: &mut Conn,
+    sessions: &dyn Sessions,
     invite: &OpenInvite,
     kept: &Kept,
     source: &Source,
-) -> Result<(), SignInError> {
+) -> Result<Vec<Id>, SignInError> {
     let now = clock::now();
     take(tx, invite, now).await?;
     let id = invite.user.ok_or(SignInError::BadInvite)?;
@@ -420,7 +425,9 @@ async fn redeem(
     let user = user.ok_or(SignInError::BadInvite)?;
     store::set_password(tx, user.id, kept, now).await?;
     let entry = Entry::new(actor_of(id), "user.password", source.clone()).on(id);
-    Ok(audit::append(tx, &entry.with("by", "invite")).await?)
+    audit::append(tx, &entry.with("by", "invite")).await?;
+    let by = (actor_of(id), source.clone());
+    Ok(sessions.end_all(tx, id, None, by).await?)
 }
 
 async fn take(tx: &mut Conn, invite: &OpenInvite, now: Micros) -> Result<(), SignInError> {

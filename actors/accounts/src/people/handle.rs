@@ -1,5 +1,7 @@
 //! The public face: one method a request.
 
+use std::sync::Arc;
+
 use ground::audit::Source;
 use ground::{Id, Page, PageRequest, Secret};
 use serde_json::Value;
@@ -12,6 +14,7 @@ use super::sign_in_error::SignInError;
 use super::types::{
     Change, Credentials, Invite, NewUser, PasswordChange, Registration, Requester, Setup, User,
 };
+use crate::profiles::Profiles;
 use crate::sessions::TokenPair;
 
 /// People: who they are, and how they come in. Cheap to clone; works across restarts of the domain.
@@ -21,11 +24,12 @@ use crate::sessions::TokenPair;
 #[derive(Debug, Clone)]
 pub struct People {
     address: Address<PeopleMsg>,
+    profiles: Arc<Profiles>,
 }
 
 impl People {
-    pub(crate) fn new(address: Address<PeopleMsg>) -> Self {
-        Self { address }
+    pub(crate) fn new(address: Address<PeopleMsg>, profiles: Arc<Profiles>) -> Self {
+        Self { address, profiles }
     }
 
     /// Makes the first owner with the setup token, once, and signs them in.
@@ -118,12 +122,17 @@ impl People {
         self.user(id).await?.ok_or(PeopleError::NotFound)
     }
 
-    /// Who asks, as a user.
+    /// Who asks, as a user. Needs neither a message nor a statement for who was looked up lately; then what another process changed shows
+    /// after `accounts.recheck_after` at the latest.
     ///
     /// # Errors
     /// `Refused` when it is the local operator.
-    pub async fn me(&self, by: &Requester) -> Result<User, PeopleError> {
-        self.show(by, by.own()?).await
+    pub async fn me(&self, by: &Requester) -> Result<Arc<User>, PeopleError> {
+        let id = by.own()?;
+        match self.profiles.fresh(id) {
+            Some(user) => Ok(user),
+            None => Ok(Arc::new(self.show(by, id).await?)),
+        }
     }
 
     /// The users in order of their making, kept out ones included; with an address, the one who has it.

@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use ground::audit::{Actor, Source};
-use ground::{Id, Secret};
+use ground::db::Conn;
+use ground::{DbError, Id, Secret, clock};
 use supervisor::Fault;
 
 use crate::factors::Factors;
-use crate::sessions::{SessionError, SignIn, TokenPair};
+use crate::sessions::{SessionError, SignIn, TokenPair, end_all_in};
 
 /// What a neighbour refused, in its own words.
 pub(crate) type Refused = Arc<dyn Fault>;
@@ -21,16 +22,19 @@ pub(crate) trait Sessions: fmt::Debug + Send + Sync + 'static {
     /// Begins one; notes the time of the sign-in and writes the audit entry.
     fn begin(&self, sign_in: SignIn) -> BoxFuture<'_, Result<TokenPair, Refused>>;
 
-    /// Ends all of a user but one; their streams are told within a second.
-    fn end_all(
-        &self,
+    /// Ends all of a user but one, in the transaction of what ends them; gives those that ended.
+    fn end_all<'a>(
+        &'a self,
+        tx: &'a mut Conn,
         user: Id,
         except: Option<Id>,
-        actor: Actor,
-        source: Source,
-    ) -> BoxFuture<'_, Result<u32, Refused>>;
+        by: (Actor, Source),
+    ) -> BoxFuture<'a, Result<Vec<Id>, DbError>>;
 
-    /// Something that sessions show of their user changed: it is looked up anew at their next use.
+    /// That transaction is committed: these are refused from now on, and their streams are told.
+    fn have_ended(&self, sessions: &[Id]);
+
+    /// Something about a user changed: what is remembered of them is looked up anew at its next use.
     fn user_changed(&self, user: Id);
 }
 
@@ -39,17 +43,18 @@ impl Sessions for crate::sessions::Sessions {
         Box::pin(async { self.begin(sign_in).await.map_err(refused) })
     }
 
-    fn end_all(
-        &self,
+    fn end_all<'a>(
+        &'a self,
+        tx: &'a mut Conn,
         user: Id,
         except: Option<Id>,
-        actor: Actor,
-        source: Source,
-    ) -> BoxFuture<'_, Result<u32, Refused>> {
-        Box::pin(async move {
-            let ended = self.end_all(user, except, actor, source).await;
-            ended.map_err(refused)
-        })
+        by: (Actor, Source),
+    ) -> BoxFuture<'a, Result<Vec<Id>, DbError>> {
+        Box::pin(end_all_in(tx, user, except, clock::now(), by))
+    }
+
+    fn have_ended(&self, sessions: &[Id]) {
+        self.have_ended(sessions);
     }
 
     fn user_changed(&self, user: Id) {

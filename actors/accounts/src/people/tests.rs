@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use ground::audit::{Actor, Source};
-use ground::{Db, Id, Secret, args};
+use ground::db::Conn;
+use ground::{Db, DbError, Id, Secret, args};
 use supervisor::{Fault, FaultKind};
 
 use super::ports::{Refused, SecondFactor, Sessions};
@@ -42,15 +43,23 @@ impl Sessions for FakeSessions {
         Box::pin(async { Ok(pair) })
     }
 
-    fn end_all(
-        &self,
+    fn end_all<'a>(
+        &'a self,
+        _tx: &'a mut Conn,
         user: Id,
         except: Option<Id>,
-        _actor: Actor,
-        _source: Source,
-    ) -> BoxFuture<'_, Result<u32, Refused>> {
-        lock(&self.ended).push((user, except));
-        Box::pin(async { Ok(1) })
+        _by: (Actor, Source),
+    ) -> BoxFuture<'a, Result<Vec<Id>, DbError>> {
+        Box::pin(async move {
+            lock(&self.ended).push((user, except));
+            Ok(vec![user])
+        })
+    }
+
+    fn have_ended(&self, sessions: &[Id]) {
+        let ended = lock(&self.ended);
+        let told = ended.last().is_some_and(|(user, _)| sessions == [*user]);
+        assert!(told, "only what ended is told");
     }
 
     fn user_changed(&self, user: Id) {

@@ -83,6 +83,11 @@ impl Requester {
         self.user.ok_or(PeopleError::Refused(Denied::NoUser))
     }
 
+    /// As the audit tells it.
+    pub(crate) fn on_record(&self) -> (Actor, Source) {
+        (self.actor.clone(), self.source.clone())
+    }
+
     /// As the rules see it.
     pub(crate) fn asker(&self) -> Asker {
         Asker {

@@ -23,7 +23,7 @@ const TYPE: &str = "at+jwt";
 /// How far ahead the clock of the process that issued a token may be.
 const LEEWAY_S: i64 = 60;
 /// Bytes of an access token at most; ours have about 600.
-const MAX_BYTES: usize = 2 * 1024;
+pub(crate) const MAX_BYTES: usize = 2 * 1024;
 /// The last second of the year 9999.
 const MAX_TIME: i64 = 253_402_300_799;
 
@@ -99,11 +99,41 @@ pub(crate) fn mint(key: &OwnKey, claims: &Claims, lifetime: Duration) -> Secret 
     Secret::from(format!("{message}.{signature}"))
 }
 
-/// Reads a token, and believes it for the moment.
+/// What a token says whose signature and form are right; true at some times and not at others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Checked {
+    user: [u8; 16],
+    session: [u8; 16],
+    /// The later of its two beginnings, in seconds since 1970.
+    begins: i64,
+    ends: i64,
+}
+
+impl Checked {
+    /// Whose it is, if it is valid at the moment.
+    ///
+    /// # Errors
+    /// `Expired` and `Early`.
+    pub(crate) fn at(&self, now: Micros) -> Result<Bearer, AccessError> {
+        let now = seconds(now);
+        if self.ends <= now {
+            return Err(AccessError::Expired);
+        }
+        if self.begins > now.saturating_add(LEEWAY_S) {
+            return Err(AccessError::Early);
+        }
+        Ok(Bearer {
+            user: Id::from_bytes(self.user),
+            session: Id::from_bytes(self.session),
+        })
+    }
+}
+
+/// Checks everything about a token but the time.
 ///
 /// # Errors
 /// [`AccessError`], the first that is met.
-pub(crate) fn read(keys: &KeySet, token: &str, now: Micros) -> Result<Bearer, AccessError> {
+pub(crate) fn check(keys: &KeySet, token: &str) -> Result<Checked, AccessError> {
     if token.len() > MAX_BYTES {
         return Err(JwsError::Form.into());
     }
@@ -115,25 +145,16 @@ pub(crate) fn read(keys: &KeySet, token: &str, now: Micros) -> Result<Bearer, Ac
     if claims.get("iss") != Some(&ISSUER.into()) || claims.get("aud") != Some(&AUDIENCE.into()) {
         return Err(AccessError::Claims);
     }
-    let bearer = Bearer {
-        user: id(&claims, "sub")?,
-        session: id(&claims, "sid")?,
-    };
+    let (user, session) = (id(&claims, "sub")?, id(&claims, "sid")?);
     id(&claims, "jti")?;
     time(&claims, "auth_time")?;
-    let (issued, begins, ends) = (
-        time(&claims, "iat")?,
-        time(&claims, "nbf")?,
-        time(&claims, "exp")?,
-    );
-    let now = seconds(now);
-    if ends <= now {
-        return Err(AccessError::Expired);
-    }
-    if issued.max(begins) > now.saturating_add(LEEWAY_S) {
-        return Err(AccessError::Early);
-    }
-    Ok(bearer)
+    let (issued, begins) = (time(&claims, "iat")?, time(&claims, "nbf")?);
+    Ok(Checked {
+        user: *user.as_bytes(),
+        session: *session.as_bytes(),
+        begins: issued.max(begins),
+        ends: time(&claims, "exp")?,
+    })
 }
 
 fn id(claims: &Map<String, Value>, name: &str) -> Result<Id, AccessError> {
@@ -159,6 +180,10 @@ mod tests {
 
     const NOW: Micros = Micros(1_700_000_000_500_000);
     const LIFETIME: Duration = Duration::from_mins(15);
+
+    fn read(keys: &KeySet, token: &str, now: Micros) -> Result<Bearer, AccessError> {
+        check(keys, token)?.at(now)
+    }
 
     fn key() -> OwnKey {
         OwnKey::of_seed(&mut [5; 32], NOW).expect("a key")

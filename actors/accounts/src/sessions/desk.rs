@@ -145,7 +145,10 @@ impl Desk {
             sign_in,
         };
         let (session, user) = (new.id, new.sign_in.user);
-        let begun = store::begin(&self.db, new).await?;
+        let begun = store::begin(&self.db, new).await;
+        // It notes when the user was last here.
+        self.memory.profiles.changed(user);
+        let begun = begun?;
         self.ended(&begun.ended);
         tracing::info!(%session, %user, "session began");
         let claims = Claims {

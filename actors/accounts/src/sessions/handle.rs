@@ -8,13 +8,14 @@ use ground::{Id, Page, PageRequest, Secret, clock};
 use supervisor::Address;
 
 use super::Memory;
-use super::access::{self, AccessError, Bearer};
+use super::access::{AccessError, Bearer};
 use super::error::SessionError;
 use super::keys::PublicKey;
 use super::messages::SessionsMsg;
 use super::types::{EndSession, SessionIdentity, SessionInfo, SignIn, TokenPair};
 use crate::jose::jws::JwsError;
 use crate::known::Look;
+use crate::profiles::Profiles;
 use crate::revocations::{Revocations, TokenWatch};
 
 /// Where the actor is in the tree.
@@ -33,10 +34,10 @@ pub struct Sessions {
 
 impl Sessions {
     /// Nobody is behind it until the domain starts.
-    pub(crate) fn new(revocations: Arc<Revocations>) -> Self {
+    pub(crate) fn new(revocations: Arc<Revocations>, profiles: Arc<Profiles>) -> Self {
         Self {
             address: Address::vacant(PATH, MAILBOX),
-            memory: Memory::new(revocations),
+            memory: Memory::new(revocations, profiles),
         }
     }
 
@@ -112,9 +113,9 @@ impl Sessions {
         self.address.ask(list).await?
     }
 
-    /// Something about a user changed that their sessions show: role, tier, address. Their sessions are looked up anew at their next
-    /// use.
+    /// Something about a user changed: what is remembered of them, and of their sessions, is looked up anew at its next use.
     pub fn user_changed(&self, user: Id) {
+        self.memory.profiles.changed(user);
         let known = &self.memory.known;
         known.doubt_all(|identity| identity.user == user);
     }
@@ -141,7 +142,7 @@ impl Sessions {
 
     /// Whose token it is, as far as the token itself tells. A key that is not known may be a new one of another daemon.
     async fn read(&self, token: &str) -> Result<Bearer, SessionError> {
-        let read = || access::read(self.memory.keys.now().set(), token, clock::now());
+        let read = || self.memory.keys.now().read(token, clock::now());
         match read() {
             Err(AccessError::Signature(JwsError::Key)) => {
                 let find = |reply| SessionsMsg::FindKeys { reply };

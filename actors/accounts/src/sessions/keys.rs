@@ -15,7 +15,10 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
+use super::access::{self, AccessError, Bearer, MAX_BYTES};
+use super::believed::{Believed, TokenHash};
 use crate::jose::jwk::{KeySet, VerifyingKey};
+use crate::jose::jws::JwsError;
 use crate::jose::strict;
 
 /// For how long a key is published at a time; longer than any access token is valid.
@@ -115,15 +118,26 @@ pub(crate) struct Ring {
     own: Option<(Arc<OwnKey>, Micros)>,
     published: Vec<PublishedKey>,
     set: KeySet,
+    /// Tokens that `set` was found to have signed.
+    believed: Arc<Believed>,
 }
 
 impl Ring {
-    fn new(own: Option<(Arc<OwnKey>, Micros)>, published: Vec<PublishedKey>) -> Self {
+    /// The ring that follows `before`.
+    fn new(
+        before: &Self,
+        own: Option<(Arc<OwnKey>, Micros)>,
+        published: Vec<PublishedKey>,
+    ) -> Self {
         let mut ring = Self {
             own,
             published,
-            set: KeySet::default(),
+            ..Self::default()
         };
+        // What other keys have signed is not to be believed of these.
+        if ring.all().eq(before.all()) {
+            ring.believed = Arc::clone(&before.believed);
+        }
         ring.set = KeySet::new(
             ring.all()
                 .map(|(kid, public)| VerifyingKey::ed25519(kid.to_owned(), *public))
@@ -132,9 +146,26 @@ impl Ring {
         ring
     }
 
-    /// The keys that are believed.
-    pub(crate) fn set(&self) -> &KeySet {
-        &self.set
+    /// Reads an access token, and believes it for the moment.
+    ///
+    /// # Errors
+    /// [`AccessError`], the first that is met.
+    pub(crate) fn read(&self, token: &str, now: Micros) -> Result<Bearer, AccessError> {
+        if token.len() > MAX_BYTES {
+            return Err(JwsError::Form.into());
+        }
+        let hash = TokenHash::of(token);
+        if let Some(checked) = self.believed.get(hash) {
+            let bearer = checked.at(now);
+            if bearer == Err(AccessError::Expired) {
+                self.believed.forget(hash);
+            }
+            return bearer;
+        }
+        let checked = access::check(&self.set, token)?;
+        let bearer = checked.at(now)?;
+        self.believed.remember(hash, checked);
+        Ok(bearer)
     }
 
     /// Each key once, our own first.
@@ -204,20 +235,23 @@ impl Keyring {
                     retires_at: *until,
                 });
             }
-            Ring::new(Some((Arc::clone(own), until)), published)
+            Ring::new(ring, Some((Arc::clone(own), until)), published)
         });
     }
 
     /// What is published now, by all daemons.
     pub(crate) fn set_published(&self, published: &[PublishedKey]) {
         self.0
-            .rcu(|ring| Ring::new(ring.own.clone(), published.to_vec()));
+            .rcu(|ring| Ring::new(ring, ring.own.clone(), published.to_vec()));
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ground::Id;
+
     use super::*;
+    use crate::types::Role;
 
     const NOW: Micros = Micros(1_700_000_000_000_000);
     const DAY: Duration = Duration::from_hours(24);
@@ -269,7 +303,71 @@ mod tests {
         assert_eq!(kids(&ring), [key(2).kid(), key(1).kid()]);
         ring.set_published(&[published(&key(2)), published(&key(3))]);
         assert_eq!(kids(&ring), [key(2).kid(), key(3).kid()]);
-        assert!(ring.now().set().find(Some(key(3).kid())).is_some());
+        assert!(ring.now().set.find(Some(key(3).kid())).is_some());
+    }
+
+    fn token(key: &OwnKey) -> String {
+        let claims = access::Claims {
+            user: Id::from_bytes([1; 16]),
+            session: Id::from_bytes([2; 16]),
+            token: Id::from_bytes([3; 16]),
+            role: Role::Member,
+            issued_at: NOW,
+            auth_time: NOW,
+        };
+        let minted = access::mint(key, &claims, Duration::from_mins(15));
+        minted.expose().to_owned()
+    }
+
+    #[test]
+    fn a_token_that_was_believed_still_has_an_end() {
+        let ring = Keyring::default();
+        ring.set_own(&key(1), NOW + LEASE);
+        let token = token(&key(1));
+        let ring = ring.now();
+        for _again in 0..2 {
+            assert!(ring.read(&token, NOW).is_ok());
+            assert!(ring.believed.get(TokenHash::of(&token)).is_some());
+        }
+        let early = NOW - Duration::from_hours(1);
+        assert_eq!(ring.read(&token, early), Err(AccessError::Early));
+        let late = NOW + Duration::from_mins(15);
+        assert_eq!(ring.read(&token, late), Err(AccessError::Expired));
+        assert!(ring.believed.get(TokenHash::of(&token)).is_none());
+    }
+
+    /// Every change of a believed token is another token.
+    #[test]
+    fn nothing_near_a_believed_token_is_believed() {
+        let ring = Keyring::default();
+        ring.set_own(&key(1), NOW + LEASE);
+        let token = token(&key(1));
+        let ring = ring.now();
+        assert!(ring.read(&token, NOW).is_ok());
+        for at in 0..token.len() {
+            let mut other = token.clone().into_bytes();
+            other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+            let other = String::from_utf8(other).expect("ASCII");
+            assert!(ring.read(&other, NOW).is_err(), "{at}");
+        }
+        let (shorter, longer) = (token.trim_start_matches('e'), format!("{token}A"));
+        assert!(ring.read(shorter, NOW).is_err() && ring.read(&longer, NOW).is_err());
+    }
+
+    #[test]
+    fn what_a_withdrawn_key_signed_is_forgotten() {
+        let keys = Keyring::default();
+        keys.set_own(&key(1), NOW + LEASE);
+        keys.set_published(&[published(&key(2))]);
+        let token = token(&key(2));
+        assert!(keys.now().read(&token, NOW).is_ok());
+        let before = keys.now();
+        keys.set_own(&key(1), NOW + LEASE * 2);
+        let is_kept = Arc::ptr_eq(&keys.now().believed, &before.believed);
+        assert!(is_kept, "the same keys: what they signed is still known");
+        keys.set_published(&[]);
+        let refused = Err(AccessError::Signature(JwsError::Key));
+        assert_eq!(keys.now().read(&token, NOW), refused);
     }
 
     #[test]

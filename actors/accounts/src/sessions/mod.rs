@@ -14,11 +14,12 @@
 //!
 //! # Layout
 //! - `types`, `error`: the words. `handle`: the face, with its hot path. `messages`, `actor`, `desk`: the actor and its slow work.
-//! - Pure: `access` (access tokens), `refresh` (refresh tokens and the rule of their families), `keys` (who signs).
+//! - Pure: `access` (access tokens), `believed` (those whose signature was checked), `refresh` (refresh tokens and the rule of their families), `keys` (who signs).
 //! - `store`: every statement.
 
 mod access;
 mod actor;
+mod believed;
 mod desk;
 mod error;
 mod handle;
@@ -36,6 +37,7 @@ use std::time::Duration;
 use ground::Id;
 
 use crate::known::{Known, Limits};
+use crate::profiles::Profiles;
 use crate::revocations::Revocations;
 
 pub(crate) use actor::SessionsActor;
@@ -51,11 +53,12 @@ pub(crate) struct Memory {
     known: Arc<Known<Id, SessionIdentity>>,
     keys: Arc<keys::Keyring>,
     revocations: Arc<Revocations>,
+    profiles: Arc<Profiles>,
 }
 
 impl Memory {
     /// An empty memory. It is filled by the actor alone, which sets the limits before.
-    fn new(revocations: Arc<Revocations>) -> Self {
+    fn new(revocations: Arc<Revocations>, profiles: Arc<Profiles>) -> Self {
         let limits = Limits {
             capacity: 1,
             recheck_after: Duration::ZERO,
@@ -65,6 +68,7 @@ impl Memory {
             known: Arc::new(Known::new(limits)),
             keys: Arc::default(),
             revocations,
+            profiles,
         }
     }
 }

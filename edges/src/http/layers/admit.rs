@@ -2,13 +2,15 @@
 //!
 //! Nothing waits in line here: a client that is told to come back later can go elsewhere, one that hangs cannot.
 
+use std::pin::Pin;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Version, header};
+use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::http::codes;
 use crate::http::problem::Problem;
@@ -18,44 +20,56 @@ use crate::http::state::AppState;
 /// What a handler gets beyond the deadline of its asks to report that they expired, before it is cut off.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// The layer.
-pub(super) async fn admit(State(edge): State<AppState>, request: Request, next: Next) -> Response {
-    let is_probe = request
-        .extensions()
-        .get::<RouteId>()
-        .is_some_and(|id| id.route().is_probe);
-    if is_probe {
-        return within_deadline(&edge, request, next).await;
-    }
-    if edge.drain.is_refusing() {
-        return stopping(request.version());
-    }
-    let Ok(_place) = edge.places.try_acquire() else {
-        edge.meters.shed();
-        let detail = "too many requests are in flight; try again";
-        return Problem::new(&codes::OVERLOADED, detail)
-            .retry_after(Duration::from_secs(1))
-            .into_response();
-    };
-    let _in_flight = edge.drain.begin();
-    within_deadline(&edge, request, next).await
+/// A place among the requests in flight; it is free again when this is dropped.
+pub(super) struct Place<'a> {
+    _place: SemaphorePermit<'a>,
+    _in_flight: TaskTrackerToken,
 }
 
-fn stopping(version: Version) -> Response {
+/// Gives the request a place; whoever only probes needs none.
+///
+/// # Errors
+/// The refusal, when the server is stopping or full.
+pub(super) fn admit<'a>(
+    edge: &'a AppState,
+    request: &Request,
+) -> Result<Option<Place<'a>>, Problem> {
+    let route = request.extensions().get::<RouteId>();
+    if route.is_some_and(|id| id.route().is_probe) {
+        return Ok(None);
+    }
+    if edge.drain.is_refusing() {
+        return Err(stopping(request.version()));
+    }
+    let Ok(place) = edge.places.try_acquire() else {
+        edge.meters.shed();
+        let detail = "too many requests are in flight; try again";
+        let problem = Problem::new(&codes::OVERLOADED, detail);
+        return Err(problem.retry_after(Duration::from_secs(1)));
+    };
+    Ok(Some(Place {
+        _place: place,
+        _in_flight: edge.drain.begin(),
+    }))
+}
+
+fn stopping(version: Version) -> Problem {
     let detail = "the server is stopping and takes no new work";
     let problem = Problem::new(&codes::DRAINING, detail).retry_after(Duration::from_secs(5));
     // HTTP/2 says it with GOAWAY, which the connection sends by itself.
     if version >= Version::HTTP_2 {
-        return problem.into_response();
+        return problem;
     }
-    problem
-        .with_header(header::CONNECTION, HeaderValue::from_static("close"))
-        .into_response()
+    problem.with_header(header::CONNECTION, HeaderValue::from_static("close"))
 }
 
-async fn within_deadline(edge: &AppState, request: Request, next: Next) -> Response {
+/// The answer, if it comes in time. It is taken by reference: it is large, and moving it costs more than looking at the clock.
+pub(super) async fn within_deadline(
+    edge: &AppState,
+    answer: Pin<&mut (impl Future<Output = Response> + Send)>,
+) -> Response {
     let deadline = Instant::now() + edge.limits.request_timeout;
-    let answered = supervisor::with_deadline(deadline, next.run(request));
+    let answered = supervisor::with_deadline(deadline, answer);
     timeout_at(deadline + GRACE, answered)
         .await
         .unwrap_or_else(|_| {

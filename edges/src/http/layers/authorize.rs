@@ -1,8 +1,6 @@
 //! Who asks, and may they: the table of routes is the only source of the second answer.
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::{MatchedPath, Request};
 use http::StatusCode;
 use http::request::Parts;
 use tracing::Span;
@@ -18,27 +16,20 @@ use crate::http::second_factor;
 use crate::http::source::source_of;
 use crate::http::state::AppState;
 
-/// The layer.
+/// Adds the caller to the request, if the route asks for one.
+///
+/// # Errors
+/// The refusal. Whether or not there is one, `standing` tells how the caller stands, if it was counted.
 pub(super) async fn authorize(
-    State(edge): State<AppState>,
+    edge: &AppState,
     request: Request,
-    next: Next,
-) -> Response {
+    standing: &mut Option<Standing>,
+) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
-    let mut standing = None;
-    let mut response = match admitted(&edge, &parts, &mut standing).await {
-        Ok(caller) => {
-            if let Some(caller) = caller {
-                parts.extensions.insert(caller);
-            }
-            next.run(Request::from_parts(parts, body)).await
-        }
-        Err(problem) => problem.into_response(),
-    };
-    if let Some(standing) = standing {
-        standing.tell(response.headers_mut());
+    if let Some(caller) = admitted(edge, &parts, standing).await? {
+        parts.extensions.insert(caller);
     }
-    response
+    Ok(Request::from_parts(parts, body))
 }
 
 /// The caller, if the route asks for one, once it is counted and clear that the caller may.

@@ -1,8 +1,7 @@
 //! What a browser asks before it lets a page of another origin send a request (CORS). Answered for the origins that are listed; for
 //! all others it is a request like any other, and without a token that is a 401.
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, Method, StatusCode, header};
 
@@ -17,12 +16,9 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 /// Seconds for which the answer holds.
 const HOLDS_FOR: HeaderValue = HeaderValue::from_static("600");
 
-/// The layer.
-pub(super) async fn cors(State(edge): State<AppState>, request: Request, next: Next) -> Response {
-    match methods(&edge, &request) {
-        Some(methods) => allowed(methods),
-        None => next.run(request).await,
-    }
+/// The answer to a browser that asks beforehand, and may; `None` for every other request.
+pub(super) fn answer(edge: &AppState, request: &Request) -> Option<Response> {
+    methods(edge, request).map(allowed)
 }
 
 /// What an allowed origin may send to the path that it asks about; `None` when this is no such question.

@@ -1,8 +1,6 @@
 //! Whether a request came to the right host, and not on behalf of a foreign web page.
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
 use http::{HeaderMap, Method, header};
 
 use super::origin::{Host, host_of_origin, is_listed, is_own};
@@ -18,23 +16,11 @@ use crate::http::state::AppState;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Guest;
 
-/// The layer.
-pub(super) async fn guard(
-    State(edge): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    match examine(&edge, &request) {
-        Ok(None) => next.run(request).await,
-        Ok(Some(guest)) => {
-            request.extensions_mut().insert(guest);
-            next.run(request).await
-        }
-        Err(problem) => problem.into_response(),
-    }
-}
-
-fn examine(edge: &AppState, request: &Request) -> Result<Option<Guest>, Problem> {
+/// Whether the request may go on, and if for a guest.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn guard(edge: &AppState, request: &Request) -> Result<Option<Guest>, Problem> {
     let reached = request.extensions().get::<Reached>();
     let host = Host::of_request(request.uri(), request.headers());
     let told = reached.and_then(|reached| reached.host.as_deref());

@@ -4,8 +4,7 @@
 //! through to be verified unless its address has used up its share; if the token turns out wrong, it counts there after all. A verified
 //! one is counted for its account where it is verified (`authorize`).
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 
@@ -15,27 +14,46 @@ use crate::http::rates::{Class, Client, Standing};
 use crate::http::routes::{Needs, Route, RouteId};
 use crate::http::state::AppState;
 
-/// The layer.
-pub(super) async fn limit(State(edge): State<AppState>, request: Request, next: Next) -> Response {
-    let Some((class, client)) = counted(&request) else {
-        return next.run(request).await;
+/// A request that was let through.
+pub(super) enum Counted {
+    /// Without a token, so it was counted for its address, if at all.
+    Already(Option<Standing>),
+    /// With a token that is not verified yet.
+    IfRefused(Class, Client),
+}
+
+/// Counts a request, or looks whether it may be tried.
+///
+/// # Errors
+/// How the address stands, when it has used up its share.
+pub(super) fn count(edge: &AppState, request: &Request) -> Result<Counted, Standing> {
+    let Some((class, client)) = counted(request) else {
+        return Ok(Counted::Already(None));
     };
-    if !shows_token(&request) {
-        let standing = edge.rates.take(class, client);
-        if let Some(over) = standing.filter(|standing| standing.is_over) {
-            return refused(over);
+    let is_unsettled = shows_token(request);
+    let standing = if is_unsettled {
+        edge.rates.look(class, client.clone())
+    } else {
+        edge.rates.take(class, client.clone())
+    };
+    match standing {
+        Some(over) if over.is_over => Err(over),
+        _ if is_unsettled => Ok(Counted::IfRefused(class, client)),
+        standing => Ok(Counted::Already(standing)),
+    }
+}
+
+impl Counted {
+    /// Tells the client how it stands, once there is an answer.
+    pub(super) fn settle(self, edge: &AppState, response: Response) -> Response {
+        match self {
+            Self::Already(standing) => told(response, standing),
+            Self::IfRefused(class, client) if response.status() == StatusCode::UNAUTHORIZED => {
+                told(response, edge.rates.take(class, client))
+            }
+            Self::IfRefused(..) => response,
         }
-        return told(next.run(request).await, standing);
     }
-    let standing = edge.rates.look(class, client.clone());
-    if let Some(over) = standing.filter(|standing| standing.is_over) {
-        return refused(over);
-    }
-    let response = next.run(request).await;
-    if response.status() == StatusCode::UNAUTHORIZED {
-        return told(response, edge.rates.take(class, client));
-    }
-    response
 }
 
 /// As what a request counts as long as nobody has verified who sends it; `None` when it does not count at all.
@@ -74,7 +92,8 @@ pub(super) fn spend(edge: &AppState, route: Option<&Route>, caller: &Caller) -> 
     edge.rates.take(class, client)
 }
 
-fn refused(over: Standing) -> Response {
+/// The answer to who has used up its share.
+pub(super) fn refused(over: Standing) -> Response {
     told(over.refusal().into_response(), Some(over))
 }
 

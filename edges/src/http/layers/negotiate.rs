@@ -5,9 +5,7 @@
 //! inflated is no bomb.
 
 use axum::body::HttpBody;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::extract::Request;
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::http::codes;
@@ -15,25 +13,24 @@ use crate::http::problem::Problem;
 use crate::http::routes::RouteId;
 use crate::http::state::AppState;
 
-/// The layer.
-pub(super) async fn negotiate(
-    State(edge): State<AppState>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Whether both sides can read each other.
+///
+/// # Errors
+/// The refusal.
+pub(super) fn negotiate(edge: &AppState, request: &Request) -> Result<(), Problem> {
     if is_encoded(request.headers()) && !request.body().is_end_stream() {
-        return encoded();
+        return Err(encoded());
     }
     if takes_anything(request.headers()) {
-        return next.run(request).await;
+        return Ok(());
     }
     let route = request.extensions().get::<RouteId>();
     match route.map(|id| edge.documents.media_types(*id)) {
         Some(offered) if !accepts(request.headers(), offered) => {
             let detail = format!("this route answers with {}", offered.join(" or "));
-            Problem::new(&codes::NOT_ACCEPTABLE, detail).into_response()
+            Err(Problem::new(&codes::NOT_ACCEPTABLE, detail))
         }
-        _ => next.run(request).await,
+        _ => Ok(()),
     }
 }
 
@@ -45,13 +42,11 @@ fn is_encoded(headers: &HeaderMap) -> bool {
         .any(|coding| !coding.trim_ascii().eq_ignore_ascii_case(b"identity"))
 }
 
-fn encoded() -> Response {
-    Problem::new(&codes::ENCODED_BODY, codes::ENCODED_BODY.meaning)
-        .with_header(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        )
-        .into_response()
+fn encoded() -> Problem {
+    Problem::new(&codes::ENCODED_BODY, codes::ENCODED_BODY.meaning).with_header(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    )
 }
 
 /// Most clients do; nothing needs to be looked up for them.

@@ -3,14 +3,14 @@
 use std::any::Any;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
+use axum::extract::{MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use ground::Id;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -18,7 +18,7 @@ use super::headers::Browser;
 use super::trace::TraceContext;
 use crate::http::client::{ClientAddress, origin_of};
 use crate::http::codes;
-use crate::http::listen::Connection;
+use crate::http::listen::{Connection, Peer};
 use crate::http::problem::{self, Problem};
 use crate::http::routes::RouteId;
 use crate::http::state::AppState;
@@ -33,12 +33,12 @@ pub(crate) struct RequestId(pub Arc<str>);
 
 impl RequestId {
     /// The id that the client sent, if it is one that can go into a log and a header as it is; else a new one.
-    fn of(headers: &HeaderMap) -> Self {
+    fn of(headers: &HeaderMap, fresh: Id) -> Self {
         let given = headers
             .get(REQUEST_ID)
             .and_then(|value| value.to_str().ok())
             .filter(|text| is_id(text));
-        Self(given.map_or_else(|| Id::generate().to_string().into(), Into::into))
+        Self(given.map_or_else(|| fresh.to_string().into(), Into::into))
     }
 }
 
@@ -53,33 +53,38 @@ fn is_id(text: &str) -> bool {
 /// What is told of a request once it is answered.
 struct Told {
     method: Method,
-    path: String,
+    uri: Uri,
     route: Option<RouteId>,
-    peer: String,
+    peer: Option<Peer>,
     /// The address behind trusted proxies.
     client: Option<IpAddr>,
     started: Instant,
 }
 
 /// The layer.
-pub(super) async fn observe(
-    State(edge): State<AppState>,
+pub(super) async fn observe<F>(
+    edge: &AppState,
     mut request: Request,
-    next: Next,
-) -> Response {
-    let id = RequestId::of(request.headers());
-    let trace = TraceContext::of(request.headers());
+    next: impl FnOnce(Request) -> F + Send,
+) -> Response
+where
+    F: Future<Output = Response> + Send,
+{
+    // One id for all that the client does not name itself.
+    let fresh = Id::generate();
+    let id = RequestId::of(request.headers(), fresh);
+    let trace = TraceContext::of(request.headers(), fresh);
     let (client, reached) = origin_of(
         request.extensions().get::<Connection>(),
         request.headers(),
         &edge.limits.proxies,
     );
     let told = Told::of(&request, client);
-    let browser = Browser::of(&edge, request.headers(), reached.is_secure);
+    let browser = Browser::of(edge, request.headers(), reached.is_secure);
     let span = tracing::info_span!(
         "request",
         request_id = &*id.0,
-        trace_id = trace.trace_hex(),
+        trace_id = %trace.trace_hex(),
         caller = tracing::field::Empty
     );
     request.extensions_mut().insert(id.clone());
@@ -90,7 +95,9 @@ pub(super) async fn observe(
         request.extensions_mut().insert(route);
     }
     let running = edge.meters.begin();
-    let answer = AssertUnwindSafe(next.run(request))
+    // By reference: it is large, and each wrapper would move it.
+    let answer = pin!(next(request));
+    let answer = AssertUnwindSafe(answer)
         .catch_unwind()
         .instrument(span.clone())
         .await;
@@ -114,9 +121,9 @@ impl Told {
         let connection = request.extensions().get::<Connection>();
         Self {
             method: request.method().clone(),
-            path: request.uri().path().to_owned(),
+            uri: request.uri().clone(),
             route: matched.and_then(|path| RouteId::find(request.method(), path.as_str())),
-            peer: connection.map_or_else(String::new, |connection| connection.peer.to_string()),
+            peer: connection.map(|connection| connection.peer),
             client,
             started: Instant::now(),
         }
@@ -124,9 +131,8 @@ impl Told {
 
     /// One line a request; never the query string, which may carry what should not be kept.
     fn log(&self, status: StatusCode) {
-        let Self {
-            method, path, peer, ..
-        } = self;
+        let (method, path) = (&self.method, self.uri.path());
+        let peer = self.peer.map(tracing::field::display);
         let client = self.client.map(tracing::field::display);
         let ms = self.started.elapsed().as_secs_f64() * 1000.0;
         let status = status.as_u16();
@@ -157,7 +163,7 @@ mod tests {
         let id = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, HeaderValue::from_static(text));
-            RequestId::of(&headers).0
+            RequestId::of(&headers, Id::generate()).0
         };
         assert_eq!(&*id("trace-1_2.3"), "trace-1_2.3");
         for bad in ["", "two words", "a\"b", "a\tb"] {
@@ -168,6 +174,6 @@ mod tests {
             REQUEST_ID,
             HeaderValue::from_str(&"x".repeat(129)).expect("ascii"),
         );
-        assert_eq!(RequestId::of(&headers).0.len(), 36);
+        assert_eq!(RequestId::of(&headers, Id::generate()).0.len(), 36);
     }
 }

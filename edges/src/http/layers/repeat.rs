@@ -1,7 +1,7 @@
 //! Requests that carry an `Idempotency-Key`, on the routes that create something.
 
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName};
@@ -23,10 +23,11 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const MAX_KEY_CHARS: usize = 255;
 
 /// The layer.
-pub(super) async fn repeat(State(edge): State<AppState>, request: Request, next: Next) -> Response {
+pub(super) async fn repeat(edge: &AppState, request: Request, next: Next) -> Response {
     match key_of(&request) {
         Ok(None) => next.run(request).await,
-        Ok(Some(key)) => once(&edge, key, request, next)
+        // On the heap: few requests have a key, and every one would carry the room for it.
+        Ok(Some(key)) => Box::pin(once(edge, key, request, next))
             .await
             .unwrap_or_else(IntoResponse::into_response),
         Err(problem) => problem.into_response(),

@@ -20,14 +20,16 @@ pub(crate) struct TraceContext {
 
 impl TraceContext {
     /// The context that the headers carry; a new one where they carry none, or a broken or repeated one.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    ///
+    /// What is made here is made of `fresh`, an id of this request that nobody else has.
+    pub(crate) fn of(headers: &HeaderMap, fresh: Id) -> Self {
         let mut given = headers.get_all("traceparent").iter();
         let parent = match (given.next(), given.next()) {
             (Some(only), None) => only.to_str().ok().and_then(parse),
             _ => None,
         };
-        let fresh = u128::from_be_bytes(*Id::generate().as_bytes());
-        let span_id = low_half(u128::from_be_bytes(*Id::generate().as_bytes()));
+        let fresh = u128::from_be_bytes(*fresh.as_bytes());
+        let span_id = low_half(fresh);
         match parent {
             Some((trace_id, parent_id, is_sampled)) => Self {
                 trace_id,
@@ -45,8 +47,9 @@ impl TraceContext {
     }
 
     /// The trace's id as 32 hexadecimal digits.
-    pub(crate) fn trace_hex(&self) -> String {
-        format!("{:032x}", self.trace_id)
+    pub(crate) fn trace_hex(&self) -> impl fmt::Display + use<> {
+        let id = self.trace_id;
+        fmt::from_fn(move |f| write!(f, "{id:032x}"))
     }
 }
 
@@ -134,14 +137,14 @@ mod tests {
     #[test]
     fn a_trace_is_begun_where_there_is_none() {
         let (one, two) = (
-            TraceContext::of(&HeaderMap::new()),
-            TraceContext::of(&HeaderMap::new()),
+            TraceContext::of(&HeaderMap::new(), Id::generate()),
+            TraceContext::of(&HeaderMap::new(), Id::generate()),
         );
         assert_ne!(one.trace_id, two.trace_id);
         assert_ne!(one.span_id, two.span_id);
         let mut headers = HeaderMap::new();
         headers.insert("traceparent", one.to_string().parse().expect("ascii"));
-        let next = TraceContext::of(&headers);
+        let next = TraceContext::of(&headers, Id::generate());
         assert_eq!(
             (next.trace_id, next.parent_id),
             (one.trace_id, Some(one.span_id))

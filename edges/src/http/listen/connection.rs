@@ -17,7 +17,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tower::ServiceExt;
 
 use super::crowd::Seat;
@@ -175,12 +175,14 @@ impl Protocol {
         tokio::pin!(serving);
         let served = tokio::select! {
             served = serving.as_mut() => served,
-            // hyper gives no limit to the first bytes, from which it tells HTTP/1 from HTTP/2: dropped, not asked to go.
-            () = activity.silent_for(self.header_timeout) => return tracing::debug!("silent connection closed"),
-            () = activity.idle_for(self.header_timeout) => {
-                serving.as_mut().graceful_shutdown();
-                serving.await
-            }
+            rest = activity.rests_for(self.header_timeout) => match rest {
+                // hyper gives no limit to the first bytes, from which it tells HTTP/1 from HTTP/2: dropped, not asked to go.
+                Rest::Silent => return tracing::debug!("silent connection closed"),
+                Rest::Idle => {
+                    serving.as_mut().graceful_shutdown();
+                    serving.await
+                }
+            },
             () = self.drain.closed() => {
                 serving.as_mut().graceful_shutdown();
                 serving.await
@@ -197,7 +199,14 @@ impl Protocol {
 struct Activity {
     requests: AtomicUsize,
     running: AtomicUsize,
-    ended: Notify,
+}
+
+/// Why a connection is of no more use.
+enum Rest {
+    /// There never was a request.
+    Silent,
+    /// There was none for long.
+    Idle,
 }
 
 impl Activity {
@@ -207,26 +216,18 @@ impl Activity {
         Running(Arc::clone(self))
     }
 
-    /// Returns once `limit` has passed from now without any request; else never.
-    async fn silent_for(&self, limit: Duration) {
-        tokio::time::sleep(limit).await;
-        if self.requests.load(Ordering::Relaxed) > 0 {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Returns once no request has run for `limit` (at most twice that), after there was one.
-    async fn idle_for(&self, limit: Duration) {
+    /// Returns once `limit` has passed from now without any request, or, after there was one, once none has run for `limit` (at most
+    /// twice that). One look at a time: a request that comes or ends wakes nobody.
+    async fn rests_for(&self, limit: Duration) -> Rest {
+        let mut idle_since = None;
         loop {
-            let seen = self.requests.load(Ordering::Relaxed);
-            if seen == 0 || self.running.load(Ordering::Relaxed) > 0 {
-                self.ended.notified().await;
-                continue;
-            }
             tokio::time::sleep(limit).await;
+            let seen = self.requests.load(Ordering::Relaxed);
             let is_idle = self.running.load(Ordering::Relaxed) == 0;
-            if is_idle && self.requests.load(Ordering::Relaxed) == seen {
-                return;
+            match idle_since {
+                _ if seen == 0 => return Rest::Silent,
+                Some(before) if is_idle && before == seen => return Rest::Idle,
+                _ => idle_since = is_idle.then_some(seen),
             }
         }
     }
@@ -239,7 +240,6 @@ struct Running(Arc<Activity>);
 impl Drop for Running {
     fn drop(&mut self) {
         self.0.running.fetch_sub(1, Ordering::Relaxed);
-        self.0.ended.notify_one();
     }
 }
 
