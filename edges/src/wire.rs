@@ -153,7 +153,8 @@ impl Wired {
         listeners: Listeners,
         started: Instant,
     ) -> std::io::Result<(Server, LiveEdge)> {
-        let limits = Limits::of(&settings.http, &settings.limits);
+        let requires_second_factor = settings.accounts.require_second_factor;
+        let limits = Limits::of(&settings.http, &settings.limits, requires_second_factor);
         let drain = Drain::new();
         let state = AppState::new(Parts {
             handles: Handles {

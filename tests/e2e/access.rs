@@ -134,6 +134,30 @@ async fn scopes_bound_a_token(database: SharedDatabase) {
     daemon.stop().await;
 }
 
+/// Who was refused what, by which request, and nothing that whoever reads the log could use.
+#[tokio::test]
+async fn the_log_tells_who_was_refused_what() {
+    let daemon = daemon().start().await;
+    let made = daemon.cli(&["token", "create", "--scope", "read"]).await;
+    let token = made.expect(0).stdout.trim().to_owned();
+    let reader = daemon.with_token(&token);
+    let path = "/api/v1/supervisor/ptys/stop?secret=in-a-query";
+    reader.post(path, &json!({})).await.problem(403);
+    let ended = daemon.stop().await;
+    let told = |line: &&str| line.contains("/api/v1/supervisor/ptys/stop");
+    let line = ended.stderr.lines().find(told).expect("a line of it");
+    for what in [
+        "status=403",
+        "caller=token:",
+        "request_id=",
+        "client=127.0.0.1",
+        "Z ",
+    ] {
+        assert!(line.contains(what), "{what} in {line}");
+    }
+    assert!(!ended.stderr.contains("in-a-query") && !ended.stderr.contains(&token));
+}
+
 async fn tokens_are_listed_without_their_secret(database: SharedDatabase) {
     let daemon = daemon_on(&database).await;
     let token = daemon.new_token("laptop").await;

@@ -9,7 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use kit::issuer::{Issuer, Person};
-use kit::{Client, Daemon, PATIENCE, Reply, SharedDatabase, eventually, on_both_databases};
+use kit::{
+    Authenticator, Client, Daemon, PATIENCE, Reply, SharedDatabase, eventually, on_both_databases,
+};
 use serde_json::{Value, json};
 
 use crate::support::{daemon, id_of, open, shell, url_of};
@@ -108,6 +110,13 @@ const TABLE: &str = "
     POST   /api/v1/auth/totp/disable                     401    409    409   409   409   409
     POST   /api/v1/auth/recovery-codes                   401    409    409   409   409   409
     POST   /api/v1/auth/totp/enroll                      401     ok     ok    ok    ok    ok
+    POST   /api/v1/auth/passkeys/login/begin              ok     ok     ok    ok    ok    ok
+    POST   /api/v1/auth/passkeys/login/finish            401    401    401   401   401   401
+    POST   /api/v1/auth/passkeys/register/begin          401     ok     ok    ok    ok    ok
+    POST   /api/v1/auth/passkeys/register/finish         401    403    403   403   403   403
+    GET    /api/v1/auth/passkeys                         401     ok     ok    ok    ok    ok
+    PATCH  /api/v1/auth/passkeys/{id}                    401    404     ok   404   404   404
+    DELETE /api/v1/auth/passkeys/{id}                    401    404     ok   404   404   404
     POST   /api/v1/auth/password/change                  401    422    422   422   422   422
 
     GET    /api/v1/auth/sessions                         401     ok     ok    ok    ok    ok
@@ -337,6 +346,18 @@ impl World {
         id_of(&made.expect(201).json())
     }
 
+    async fn passkey(&self) -> String {
+        let origin = format!("http://localhost:{}", self.daemon.address().port());
+        let base = "/api/v1/auth/passkeys/register";
+        let member = &self.clients[MEMBER];
+        let begun = member.post(&format!("{base}/begin"), &json!({})).await;
+        let begun = begun.expect(200).json();
+        let made = Authenticator::new(&origin).make(&begun["options"]);
+        let body = json!({ "challenge_id": begun["challenge_id"], "credential": made });
+        let finished = member.post(&format!("{base}/finish"), &body).await;
+        id_of(&finished.expect(201).json())
+    }
+
     async fn invite(&self) -> String {
         let path = "/api/v1/users/invites";
         let made = self.clients[OWNER].post(path, &json!({})).await;
@@ -378,6 +399,7 @@ impl World {
             (_, "/api/v1/drills/runs/{id}") => self.run.clone(),
             (_, "/api/v1/mail/{id}/retry") => self.mail().await,
             (_, "/api/v1/auth/sessions/{id}") => self.session().await,
+            (_, "/api/v1/auth/passkeys/{id}") => self.passkey().await,
             ("DELETE", path) if path.starts_with("/api/v1/users/{id}") => self.victim().await,
             (_, "/api/v1/users/{id}/password") => self.victim().await,
             _ => self.ids[MEMBER].clone(),
@@ -432,6 +454,10 @@ impl World {
             (_, "/api/v1/auth/totp/confirm" | "/api/v1/auth/totp/disable") => {
                 json!({ "totp_code": "000000" })
             }
+            (_, "/api/v1/auth/passkeys/login/finish" | "/api/v1/auth/passkeys/register/finish") => {
+                json!({ "challenge_id": "made-up", "credential": {} })
+            }
+            ("PATCH", "/api/v1/auth/passkeys/{id}") => json!({ "name": "walked" }),
             (_, "/api/v1/auth/recovery-codes") => json!({ "totp_code": "000000" }),
             (_, "/api/v1/auth/password/change") => {
                 json!({ "current_password": PASSWORD, "new_password": "short" })

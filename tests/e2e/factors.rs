@@ -104,6 +104,40 @@ async fn factors_are_a_users_own(database: SharedDatabase) {
 }
 
 #[tokio::test]
+async fn where_it_is_required_one_comes_in_to_set_it_up() {
+    let required = "[accounts]\nrequire_second_factor = true\n";
+    let daemon = daemon().config(required).start().await;
+    let user = daemon.with_token(&set_up(&daemon).await);
+    for path in ["/api/v1/status", "/api/v1/terminals", "/api/v1/users"] {
+        let refused = user.get(path).await.problem(403);
+        assert_eq!(refused["code"], "accounts.second_factor_required", "{path}");
+    }
+    user.get("/api/v1/me").await.expect(200);
+    let enrolled = user.post("/api/v1/auth/totp/enroll", &json!({})).await;
+    let enrolled = enrolled.expect(200).json();
+    let secret = enrolled["secret"].as_str().expect("a secret");
+    let confirmed = with_next_code(secret, async |code| {
+        let body = json!({ "totp_code": code });
+        user.post("/api/v1/auth/totp/confirm", &body).await
+    });
+    let codes = confirmed.await.expect(200).json();
+    user.get("/api/v1/status").await.problem(403);
+    let code = codes["recovery_codes"][0].as_str().expect("a code");
+    let proven = login(&daemon, Some(code)).await.expect(200).json();
+    let proven = daemon.with_token(proven["access_token"].as_str().expect("a token"));
+    proven.get("/api/v1/status").await.expect(200);
+    // The local operator is known by the kernel, and so are tokens of theirs.
+    daemon.local().get("/api/v1/users").await.expect(200);
+    daemon
+        .operator()
+        .await
+        .get("/api/v1/status")
+        .await
+        .expect(200);
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn an_app_and_its_recovery_codes_protect_a_sign_in() {
     let daemon = daemon().start().await;
     let user = daemon.with_token(&set_up(&daemon).await);

@@ -334,6 +334,52 @@ async fn what_is_no_http_is_hung_up_on() {
     daemon.stop().await;
 }
 
+/// Where a proxy in front and the daemon see different ends of a request, a second one hides in the first.
+#[tokio::test]
+async fn no_request_hides_in_another() {
+    let daemon = daemon().start().await;
+    let hidden = format!("GET /info HTTP/1.1\r\nhost: {}\r\n\r\n", daemon.address());
+    let chunk = format!("{:x}\r\n{hidden}\r\n0\r\n\r\n", hidden.len());
+    let asked = |headers: &str, body: &str| {
+        let address = daemon.address();
+        format!("POST {TERMINALS} HTTP/1.1\r\nhost: {address}\r\n{headers}\r\n{body}")
+    };
+    // The chunks tell the end, whatever else claims to: by the length, what follows the first four bytes were a second request.
+    for headers in [
+        "content-length: 4\r\ntransfer-encoding: chunked\r\n",
+        "transfer-encoding: chunked\r\ncontent-length: 4\r\n",
+    ] {
+        let answer = exchange(&daemon, asked(headers, &chunk).as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(
+            answer.matches("HTTP/1.1 ").count() <= 1,
+            "{headers}: {answer}"
+        );
+        assert!(!answer.contains("HTTP/1.1 200"), "{headers}: {answer}");
+    }
+    // Two ends, or one that cannot be read, are none.
+    for headers in [
+        "content-length: 4\r\ncontent-length: 5\r\n",
+        "content-length: 4, 5\r\n",
+        "content-length: +4\r\n",
+        "content-length: 0x4\r\n",
+        "content-length: -1\r\n",
+        "transfer-encoding: xchunked\r\n",
+        "transfer-encoding: chunked, identity\r\n",
+        "transfer-encoding : chunked\r\n",
+    ] {
+        let answer = exchange(&daemon, asked(headers, &chunk).as_bytes()).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(answer.starts_with("HTTP/1.1 400"), "{headers}: {answer}");
+        assert_eq!(
+            answer.matches("HTTP/1.1 ").count(),
+            1,
+            "{headers}: {answer}"
+        );
+    }
+    daemon.stop().await;
+}
+
 async fn exchange(daemon: &kit::Daemon, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(daemon.address())
         .await

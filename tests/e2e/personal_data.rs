@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use http::Method;
 use kit::issuer::{Issuer, Person};
-use kit::{Client, Daemon, Home, PATIENCE, SharedDatabase, eventually, on_both_databases};
+use kit::{
+    Authenticator, Client, Daemon, Home, PATIENCE, SharedDatabase, eventually, on_both_databases,
+};
 use serde_json::{Value, json};
 
 use crate::support::{attach_as, daemon, gone, id_of, shell, shell_pid, url_of};
@@ -26,14 +28,16 @@ const NAME: &str = "Ada Byron Lovelace";
 const NEW_EMAIL: &str = "countess@example.net";
 const OUTSIDE_EMAIL: &str = "ada@elsewhere.example";
 const OUTSIDE_ID: &str = "815081508150";
+const PASSKEY: &str = "the key with the tassel";
 const TERMINAL: &str = "analytical engine";
 const AGENT: &str = "difference-engine/2";
-const WORDS: [&str; 7] = [
+const WORDS: [&str; 8] = [
     EMAIL,
     NAME,
     NEW_EMAIL,
     OUTSIDE_EMAIL,
     OUTSIDE_ID,
+    PASSKEY,
     TERMINAL,
     "notes-on-the-engine",
 ];
@@ -92,6 +96,15 @@ impl Ada {
         client.post(invites, &json!({})).await.expect(201);
         let enroll = "/api/v1/auth/totp/enroll";
         client.post(enroll, &json!({})).await.expect(200);
+        let base = "/api/v1/auth/passkeys/register";
+        let begun = client.post(&format!("{base}/begin"), &json!({})).await;
+        let begun = begun.expect(200).json();
+        let origin = format!("http://localhost:{}", daemon.address().port());
+        let made = Authenticator::new(&origin).make(&begun["options"]);
+        let body =
+            json!({ "challenge_id": begun["challenge_id"], "credential": made, "name": PASSKEY });
+        let finish = format!("{base}/finish");
+        client.post(&finish, &body).await.expect(201);
         let body = json!({ "new_email": NEW_EMAIL, "password": PASSWORD });
         let change = "/api/v1/auth/email/change";
         client.post(change, &body).await.expect(202);
@@ -164,6 +177,7 @@ fn is_whole(export: &Value) {
         ("sessions", 1),
         ("refresh_tokens", 1),
         ("totp", 1),
+        ("passkeys", 1),
         ("identities", 1),
         ("mailed_tokens", 1),
         ("terminals", 1),
@@ -184,6 +198,7 @@ fn holds_what_is_hers(export: &Value) {
     assert_eq!(export["sessions"][0]["user_agent"], AGENT);
     assert_eq!(export["identities"][0]["subject"], OUTSIDE_ID);
     assert_eq!(export["mailed_tokens"][0]["new_email"], NEW_EMAIL);
+    assert_eq!(export["passkeys"][0]["name"], PASSKEY);
     assert_eq!(export["terminals"][0]["name"], TERMINAL);
     assert_eq!(export["requests"][0]["key"], "engine-1");
 }

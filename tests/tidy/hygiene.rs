@@ -16,8 +16,11 @@ const UNFINISHED: [&str; 6] = [
     concat!("for ", "now"),
     concat!("unimple", "mented!"),
 ];
-const PAPERS: [&str; 5] = [
+const PAPERS: [&str; 8] = [
     "README.md",
+    "docs/asvs.md",
+    "docs/secrets.md",
+    "docs/security.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE-MIT",
@@ -86,6 +89,31 @@ pub(crate) fn papers(project: &Project) -> Vec<String> {
         .filter(|paper| project.text(paper).is_none_or(str::is_empty))
         .map(|paper| format!("{paper}:1: missing or empty"))
         .collect()
+}
+
+/// The list of all that is built in, by version: from one place, and each what it was when it was first taken.
+pub(crate) fn packages(project: &Project) -> Vec<String> {
+    const REGISTRY: &str = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
+    let lock = project.text("Cargo.lock").unwrap_or_default();
+    let ours = |name: &str| {
+        let line = format!("name = \"{name}\"");
+        let is_manifest = |text: &&crate::source::Text| text.file_name() == "Cargo.toml";
+        let mut manifests = project.texts.iter().filter(is_manifest);
+        manifests.any(|text| text.text.lines().any(|told| told == line))
+    };
+    let mut findings = Vec::new();
+    for package in lock.split("[[package]]").skip(1) {
+        let lines = || package.lines().map(str::trim);
+        let name = lines().find_map(|line| line.strip_prefix("name = "));
+        let name = name.unwrap_or_default().trim_matches('"');
+        let is_pinned = lines().any(|line| line == REGISTRY)
+            && lines().any(|line| line.starts_with("checksum = "));
+        let is_local = !lines().any(|line| line.starts_with("source = ")) && ours(name);
+        if !is_pinned && !is_local {
+            findings.push(format!("Cargo.lock:1: `{name}`"));
+        }
+    }
+    findings
 }
 
 fn begins_a_path(line: &str, root: &str) -> bool {

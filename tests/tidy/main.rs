@@ -7,9 +7,11 @@
 //!
 //! * `source` reads the tracked sources and parses them once.
 //! * `caps` holds the size limits, `docs` what every file must say of itself, `imports` who may use whom.
+//! * `asvs` holds the table of security requirements against the tests that it names.
 //! * `domains` checks that each domain has all its places, `hygiene` what must not be in any file, `personal` that all that is kept of people
 //!   is written down.
 
+mod asvs;
 mod caps;
 mod docs;
 mod domains;
@@ -67,5 +69,10 @@ rules! {
     files_name_no_machine: "no file holds a path of a machine" => hygiene::machine_paths;
     nothing_is_unfinished: "no unfinished work is marked in a source" => hygiene::unfinished;
     tests_do_not_sleep: "a test waits for a condition with a deadline" => hygiene::sleeps;
+    every_requirement_has_a_verdict: "docs/asvs.md has one row a requirement, with its level and a verdict" => asvs::requirements;
+    verdicts_are_counted: "docs/asvs.md counts its verdicts" => asvs::counts;
+    what_shows_it_is_there: "docs/asvs.md names tests and headings that exist" => asvs::names;
+    every_action_is_in_the_inventory: "docs/security.md lists every action of the audit" => asvs::actions;
+    packages_come_from_one_registry: "Cargo.lock names crates.io and a checksum for every package that is not ours" => hygiene::packages;
     the_papers_are_there: "README, CHANGELOG, CONTRIBUTING and both licences exist" => hygiene::papers;
 }

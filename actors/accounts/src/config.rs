@@ -42,6 +42,9 @@ ground::section! {
         /// Where people reach this daemon with a browser: where the links in mails lead. Without it mails hold a token to enter.
         public_url: Option<String> = None, range ..=300, check |url: &Option<String>| check_public_url(url.as_deref()),
             example "\"https://mainstay.example.org\"", reload subtree;
+        /// Whether everybody needs a second factor: a session that began without one is then only for setting one up. A passkey, and an issuer
+        /// with `trusts_second_factor`, count as two. Personal tokens go on working.
+        require_second_factor: bool = false, reload daemon;
         /// How many users there may be.
         max_users: u32 = 10_000, range 1..=1_000_000, reload subtree;
         /// How long an access token of a session is valid; the refresh token gets the next one.

@@ -12,7 +12,8 @@ ground::section! {
     /// The database. Without any key: an embedded SQLite file, `mainstay.db` in the data directory.
     pub struct StoreConfig in "store" {
         /// Where the database is: "postgres://user:password@host:5432/database" or "sqlite:/path/file.db". Unset: the
-        /// embedded file in the data directory. May hold a password, so give it as { file = "…" } or { credential = "…" }.
+        /// embedded file in the data directory. May hold a password, so give it as { file = "…" } or { credential = "…" }. A server on
+        /// another machine is spoken to over TLS, with a certificate for its name; "?sslmode=…" and "&sslrootcert=FILE" change that.
         url: Secret = Secret::default(), check check_url, example r#""postgres://mainstay@localhost:5432/mainstay""#, reload subtree;
         /// The most connections that read at the same time. They are opened when needed and closed when idle.
         read_connections: u32 = 4, range 1..=256, reload subtree;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use ground::Secret;
 use ground::db::Engine;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 /// The file of the embedded database, inside the data directory.
 pub const DATABASE_FILE: &str = "mainstay.db";
@@ -140,11 +140,7 @@ fn sqlite_path(path: &str, home: &Path) -> Result<PathBuf, LocationError> {
 
 fn postgres_options(url: &str) -> Result<PgConnectOptions, LocationError> {
     let query = url.split_once('?').map_or("", |(_, query)| query);
-    let names = query
-        .split('&')
-        .filter(|part| !part.is_empty())
-        .map(|part| part.split('=').next().unwrap_or_default());
-    for name in names {
+    for name in names_of(query) {
         let is_known = POSTGRES_PARAMETERS.contains(&name) || name.starts_with("options[");
         // A name that does not look like one could be the tail of a password with a bare `?` or `&` in it.
         let is_name = name.len() <= 32
@@ -161,7 +157,30 @@ fn postgres_options(url: &str) -> Result<PgConnectOptions, LocationError> {
             (false, false) => return Err(LocationError::Postgres),
         }
     }
-    url.parse().map_err(|_| LocationError::Postgres)
+    let options: PgConnectOptions = url.parse().map_err(|_| LocationError::Postgres)?;
+    let is_asked = names_of(query).any(|name| matches!(name, "sslmode" | "ssl-mode"));
+    Ok(if is_asked || is_here(&options) {
+        options
+    } else {
+        options.ssl_mode(PgSslMode::VerifyFull)
+    })
+}
+
+/// Whether the server is on this machine, where no wire is listened to. For any other, the driver's own default would send everything
+/// in the clear to whoever says that it has no TLS: there it is asked for, and who wants less says so.
+fn is_here(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || bare.parse().is_ok_and(is_loopback)
+}
+
+fn names_of(query: &str) -> impl Iterator<Item = &str> {
+    let parts = query.split('&').filter(|part| !part.is_empty());
+    parts.map(|part| part.split('=').next().unwrap_or_default())
 }
 
 /// What stands before the first colon, when it cannot be anything but a scheme.
@@ -230,6 +249,29 @@ mod tests {
             "sqlite:x.db?mode=ro",
         ] {
             assert_eq!(parse(nothing).err(), Some(LocationError::Path), "{nothing}");
+        }
+    }
+
+    #[test]
+    fn a_server_elsewhere_is_spoken_to_in_secret_unless_less_is_asked_for() {
+        for (url, verified) in [
+            ("postgres://ann@db.example/main", true),
+            ("postgres://ann@10.0.0.7:6432/main?application_name=x", true),
+            ("postgres:///main?host=db.example&user=ann", true),
+            ("postgres://ann@db.example/main?sslmode=disable", false),
+            ("postgres://ann@db.example/main?ssl-mode=require", false),
+            ("postgres://ann@localhost/main", false),
+            ("postgres://ann@127.0.0.1:6432/main", false),
+            ("postgres://ann@[::1]/main", false),
+            ("postgres:///main?host=/run/postgresql", false),
+        ] {
+            let location = parse(url).expect("a server");
+            let Target::Postgres(options) = location.target else {
+                panic!("{url}: a server")
+            };
+            let mode = options.get_ssl_mode();
+            let is_verified = matches!(mode, PgSslMode::VerifyFull);
+            assert_eq!(is_verified, verified, "{url}: {mode:?}");
         }
     }
 

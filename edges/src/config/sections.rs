@@ -3,7 +3,6 @@
 use ground::Secret;
 use ground::config::nearest;
 use ground::sealed::MasterKey;
-use tracing_subscriber::filter::Targets;
 
 ground::choices! {
     /// How a log line is written.
@@ -50,26 +49,38 @@ fn check_master_key(key: &Secret) -> Result<(), String> {
     parsed.map(drop).map_err(|error| error.to_string())
 }
 
-/// The log library takes any bare word for the name of a part: a misspelt level would then log nothing, or everything.
+/// The log library takes any word for the name of a part and nothing for everything: a misspelt level would then log nothing, or all.
 fn check_filter(filter: &str) -> Result<(), String> {
+    filter
+        .split(',')
+        .map(str::trim)
+        .try_for_each(check_directive)
+}
+
+/// A level, or a part with its level.
+fn check_directive(directive: &str) -> Result<(), String> {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-    let is_level = |word: &str| LEVELS.contains(&word.to_ascii_lowercase().as_str());
-    let words = filter.split(',').map(str::trim);
-    if let Some(word) = words
-        .filter(|word| !word.contains(['=', '[']))
-        .find(|word| !is_level(word))
-    {
-        let near = nearest(word, LEVELS)
-            .map_or_else(String::new, |level| format!("; did you mean {level:?}?"));
+    let (part, level) = directive
+        .split_once('=')
+        .map_or((None, directive), |(part, level)| {
+            (Some(part.trim()), level.trim())
+        });
+    let is_part = |part: &str| {
+        let is_named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':');
+        !part.is_empty() && part.chars().all(is_named)
+    };
+    if part.is_some_and(|part| !is_part(part)) {
         return Err(format!(
-            "expected a level ({}) or part=level, found {word:?}{near}",
-            LEVELS.join(", ")
+            "expected a level or part=level pairs such as \"info,ptys=debug\", found {directive:?}"
         ));
     }
-    match filter.parse::<Targets>() {
-        Ok(_) => Ok(()),
-        Err(error) => Err(format!(
-            "expected a level or part=level pairs such as \"info,ptys=debug\": {error}"
-        )),
+    if LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+        return Ok(());
     }
+    let near = nearest(level, LEVELS)
+        .map_or_else(String::new, |level| format!("; did you mean {level:?}?"));
+    Err(format!(
+        "expected a level ({}) or part=level, found {directive:?}{near}",
+        LEVELS.join(", ")
+    ))
 }

@@ -22,6 +22,7 @@ use ptys::Viewer;
 use super::auth::cookies::{Holds, Jar};
 use super::auth::tickets::{self, Tickets};
 use super::codes;
+use super::layers::Guest;
 use super::listen::Peer;
 use super::problem::{BEARER, Problem};
 use super::rates::{Class, Client};
@@ -62,6 +63,16 @@ impl Caller {
     pub fn user_or_refuse(&self) -> Result<Id, Problem> {
         let code = &codes::NOT_A_USER;
         self.user().ok_or_else(|| Problem::new(code, code.meaning))
+    }
+
+    /// The user, where there has to be one who signed in within this time: for what a stolen token must not do.
+    ///
+    /// # Errors
+    /// 403 as of [`Caller::user_or_refuse`] and [`Caller::require_fresh`].
+    pub fn recent_user(&self, within: Duration) -> Result<Id, Problem> {
+        let user = self.user_or_refuse()?;
+        self.require_fresh(within)?;
+        Ok(user)
     }
 
     /// What the caller may do at most.
@@ -290,14 +301,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// Whether a request is sent by a page of our own, as far as the browser tells. An extractor. That an `Origin`, where there is one, is
-/// ours was checked before.
+/// ours, or that of a guest, was checked before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct OwnPage(bool);
 
 impl OwnPage {
-    fn of(headers: &HeaderMap) -> Self {
-        let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
-        Self(headers.contains_key(header::ORIGIN) || site == Some(b"same-origin"))
+    fn of(request: &Parts) -> Self {
+        let site = request.headers.get("sec-fetch-site");
+        let is_told = site.map(HeaderValue::as_bytes) == Some(b"same-origin");
+        Self(is_told || Self::of_origin(request).0)
+    }
+
+    /// By the `Origin` alone, which browsers always tell of a WebSocket.
+    fn of_origin(request: &Parts) -> Self {
+        let is_guest = request.extensions.get::<Guest>().is_some();
+        Self(request.headers.contains_key(header::ORIGIN) && !is_guest)
     }
 
     /// Asks for it.
@@ -316,7 +334,7 @@ impl<S: Send + Sync> FromRequestParts<S> for OwnPage {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        Ok(Self::of(&parts.headers))
+        Ok(Self::of(parts))
     }
 }
 
@@ -367,9 +385,9 @@ pub(crate) async fn identify(
     let token = cookie.ok_or_else(missing_token)?;
     if is_upgrade {
         // A WebSocket always tells its origin; whatever does not is no page.
-        OwnPage(headers.contains_key(header::ORIGIN)).required()?;
+        OwnPage::of_origin(request).required()?;
     } else if !is_read(&request.method) {
-        OwnPage::of(headers).required()?;
+        OwnPage::of(request).required()?;
     }
     doors.gate.verify(token).await
 }

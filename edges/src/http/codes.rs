@@ -73,6 +73,8 @@ codes! {
         "A request that changes something was sent with a cookie and does not say which page sent it; send `Origin`, or use `Authorization`.");
     NOT_FRESH = ("accounts.not_fresh", 403, "Sign in again",
         "This needs a recent sign-in; sign in again and repeat it.");
+    SECOND_FACTOR_REQUIRED = ("accounts.second_factor_required", 403, "Second factor required",
+        "This server requires a second factor: set up an authenticator app with POST /api/v1/auth/totp/enroll, then sign in again with a code of it.");
     FOREIGN_ORIGIN = ("http.foreign_origin", 403, "Foreign origin",
         "A browser page of another origin asked; add the origin to `http.allowed_origins` if it is yours.");
     NOT_A_USER = ("http.not_a_user", 403, "No user",

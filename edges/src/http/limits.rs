@@ -42,6 +42,8 @@ pub struct Limits {
     pub cors_origins: Vec<String>,
     /// The hosts that are served besides loopback names; empty: no limit but that of a loopback listener.
     pub public_hosts: Vec<String>,
+    /// Whether a session that began without a second factor is only for setting one up.
+    pub requires_second_factor: bool,
     /// Who is believed about the clients behind.
     pub proxies: Proxies,
     /// How many requests a client may send.
@@ -68,6 +70,7 @@ impl Default for Limits {
             allowed_origins: Vec::new(),
             cors_origins: Vec::new(),
             public_hosts: Vec::new(),
+            requires_second_factor: false,
             proxies: Proxies::default(),
             rates: LimitsConfig::default(),
         }
@@ -76,7 +79,7 @@ impl Default for Limits {
 
 impl Limits {
     /// The bounds that are configured.
-    pub fn of(config: &HttpConfig, rates: &LimitsConfig) -> Self {
+    pub fn of(config: &HttpConfig, rates: &LimitsConfig, requires_second_factor: bool) -> Self {
         Self {
             max_connections: config.max_connections,
             max_connections_per_address: config.max_connections_per_address,
@@ -89,6 +92,7 @@ impl Limits {
             allowed_origins: config.allowed_origins.clone(),
             cors_origins: config.cors_origins.clone(),
             public_hosts: config.public_hosts.clone(),
+            requires_second_factor,
             proxies: Proxies::new(config.trusted_proxies.iter().map(|network| network.0)),
             rates: rates.clone(),
             ..Self::default()

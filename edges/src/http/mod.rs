@@ -42,6 +42,7 @@ mod repeats;
 mod router;
 mod routes;
 mod schema;
+mod second_factor;
 mod sight;
 mod source;
 mod state;

@@ -38,9 +38,16 @@ use super::problem::Problem;
 use super::state::{About, AppState, Parts};
 use crate::wire::{Handles, TreeHistory};
 
-/// The session behind `session.owner`, `session.viewer` and the like.
+/// The session behind `session.owner`, `session.viewer` and the like; that behind `stale.owner` began an hour ago, that behind
+/// `proven.owner` with a second factor.
 fn session(token: &str) -> Option<Caller> {
-    let role = token.strip_prefix("session.")?.parse().ok()?;
+    let (sort, role) = token.split_once('.')?;
+    let began = match sort {
+        "session" | "proven" => ground::clock::now(),
+        "stale" => ground::clock::now() - Duration::from_hours(1),
+        _ => return None,
+    };
+    let role = role.parse().ok()?;
     Some(Caller::Session(SessionIdentity {
         session: Id::from_bytes([8; 16]),
         user: Id::from_bytes([9; 16]),
@@ -48,8 +55,8 @@ fn session(token: &str) -> Option<Caller> {
         role,
         tier: Tier::Standard,
         method: SignInMethod::Password,
-        second_factor: false,
-        auth_time: ground::clock::now(),
+        second_factor: sort == "proven",
+        auth_time: began,
         expires_at: ground::clock::now() + Duration::from_hours(1),
     }))
 }

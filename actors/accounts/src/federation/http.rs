@@ -1,8 +1,14 @@
 //! Requests to an issuer: no redirect followed, no proxy of the environment, and every answer bounded.
+//!
+//! What an issuer announces may be a name that leads into our own network. So names are resolved here, what may not be spoken to is left
+//! out, and the connection is made to what is left: nobody can answer one thing to the check and another to the connection.
 
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ground::Secret;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, StatusCode, redirect};
 use serde_json::{Map, Value};
@@ -10,6 +16,7 @@ use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
 use super::error::IssuerError;
+use super::urls;
 use crate::jose::strict;
 
 /// How long a connection may take.
@@ -33,9 +40,56 @@ pub(crate) struct Answer {
     body: Vec<u8>,
 }
 
+/// Finds the addresses of names.
+#[derive(Debug)]
+struct Names {
+    /// The addresses of the configuration, the issuer's first: wherever they lead is meant.
+    configured: Arc<[Url]>,
+}
+
+impl Resolve for Names {
+    fn resolve(&self, name: Name) -> Resolving {
+        let configured = Arc::clone(&self.configured);
+        Box::pin(async move {
+            let found = look_up(name.as_str()).await?;
+            let is_own = |url: &Url| url.host_str() == Some(name.as_str());
+            if configured.iter().any(is_own) {
+                return Ok(Box::new(found.into_iter()) as Addrs);
+            }
+            let home = match configured.first() {
+                Some(issuer) => home_of(issuer).await,
+                None => None,
+            };
+            let allowed = found.into_iter();
+            let allowed = allowed.filter(|to| urls::is_allowed(to.ip(), home));
+            let allowed: Vec<SocketAddr> = allowed.collect();
+            if allowed.is_empty() {
+                return Err(urls::UrlError::Inward.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+async fn look_up(name: &str) -> std::io::Result<Vec<SocketAddr>> {
+    // The port is the business of who connects.
+    Ok(tokio::net::lookup_host((name, 0)).await?.collect())
+}
+
+/// Where an issuer lives; nowhere in particular when that cannot be told.
+async fn home_of(issuer: &Url) -> Option<IpAddr> {
+    if let Some(address) = urls::address_of(issuer) {
+        return Some(address);
+    }
+    let found = look_up(issuer.host_str()?).await.ok()?;
+    found.first().map(SocketAddr::ip)
+}
+
 impl Http {
-    /// A client; one that `is_local` never speaks TLS and needs no certificates.
-    pub(crate) fn new(is_local: bool) -> Self {
+    /// A client that may speak to these addresses of the configuration, the issuer's first, and to where those may send it. One for an
+    /// issuer in plain HTTP, on this machine, never speaks TLS and needs no certificates.
+    pub(crate) fn new(configured: Vec<Url>) -> Self {
+        let is_local = configured.iter().any(|url| url.scheme() == "http");
         // reqwest takes the provider of the process; the one that is there already is as good.
         drop(rustls::crypto::ring::default_provider().install_default());
         let builder = Client::builder()
@@ -45,7 +99,10 @@ impl Http {
             .pool_idle_timeout(IDLE_TIMEOUT)
             .pool_max_idle_per_host(2)
             .referer(false)
-            .user_agent(USER_AGENT);
+            .user_agent(USER_AGENT)
+            .dns_resolver(Arc::new(Names {
+                configured: configured.into(),
+            }));
         let builder = if is_local {
             builder.tls_certs_only([])
         } else {
@@ -188,4 +245,52 @@ fn told(error: reqwest::Error) -> String {
         source = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// An answer of an issuer is taken as it is: a redirect could lead anywhere, with a code or a secret in hand.
+    #[tokio::test]
+    async fn no_redirect_is_followed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let url = urls::read(&format!("http://{address}/token")).expect("an address");
+        let client = Http::new(vec![url.clone()]);
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.expect("a call");
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).await.expect("a request");
+            assert!(head.starts_with(b"POST /token") && read > 0);
+            let answer = format!(
+                "HTTP/1.1 307 Temporary Redirect\r\nLocation: http://{address}/elsewhere\r\n\
+                 Content-Length: 0\r\nConnection: close\r\n\r\n"
+            );
+            stream.write_all(answer.as_bytes()).await.expect("written");
+        };
+        let call = client.post(&url, &[("code", "c")], None, 1024);
+        let ((), answer) = tokio::join!(serve, call);
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT);
+        assert!(answer.expect_ok().is_err(), "and no good one");
+    }
+
+    #[tokio::test]
+    async fn no_name_leads_further_in_than_its_issuer_is() {
+        let reaches = async |issuer: &str, name: &str| {
+            let issuer = urls::read(issuer).expect("an address");
+            let configured = [issuer].into();
+            let name = name.parse().expect("a name");
+            let found = Names { configured }.resolve(name).await;
+            found.is_ok_and(|mut found| found.next().is_some())
+        };
+        assert!(!reaches("https://203.0.113.7/realm", "localhost").await);
+        assert!(!reaches("https://10.0.0.1/realm", "localhost").await);
+        assert!(reaches("https://127.0.0.1/realm", "localhost").await);
+        assert!(reaches("https://localhost/realm", "localhost").await);
+    }
 }

@@ -138,12 +138,15 @@ impl Issuer {
     /// Nothing when the configuration was not checked.
     fn new(name: &str, config: IssuerConfig, dependency: Dependency) -> Option<Self> {
         let redirect_uri = config.redirect_uri.clone()?;
-        let address = checked(config.address())?;
+        let mut configured = vec![checked(config.address())?];
+        if config.kind == IssuerKind::Github {
+            configured.push(checked(config.api())?);
+        }
         Some(Self {
             name: name.to_owned(),
             dependency,
             redirect_uri,
-            http: Http::new(address.scheme() == "http"),
+            http: Http::new(configured),
             metadata: Mutex::default(),
             keys: Mutex::default(),
             config,

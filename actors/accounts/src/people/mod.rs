@@ -11,11 +11,12 @@
 //!
 //! # Layout
 //! - `handle`: the public face. `messages`, `actor`: the actor. `desk`: looking after people; `entering`: coming in.
-//! - Pure: `email`, `passwords` and `weak` (which are taken), `draft` (somebody new), `rules` (who may do what to whom), `guesses` (how
+//! - Pure: `email`, `passwords` with `weak` and `common` (which are taken), `draft` (somebody new), `rules` (who may do what to whom), `guesses` (how
 //!   long to wait; with its bounded memory), `types`, `error`, `sign_in_error`.
 //! - `hashing`: argon2id behind permits. `once`: tokens for one use. `store`: every statement. `ports`: sessions and second factors.
 
 mod actor;
+mod common;
 mod desk;
 mod draft;
 mod email;

@@ -5,6 +5,7 @@ use ground::{Db, DbError, Id, Micros, PageRequest, args};
 
 use super::hashing::Kept;
 use super::types::{Invite, Standing, User};
+use crate::recovery;
 use crate::store::RevokedToken;
 use crate::token::TokenHash;
 use crate::types::Role;
@@ -234,7 +235,7 @@ pub(crate) async fn update(tx: &mut Conn, user: &User) -> Result<(), DbError> {
     Ok(())
 }
 
-/// Sets a password.
+/// Sets a password. Mailed tokens stop working with it: whom the new password is to keep out may hold one.
 pub(crate) async fn set_password(
     tx: &mut Conn,
     id: Id,
@@ -246,7 +247,7 @@ pub(crate) async fn set_password(
         args![kept.expose(), now, id],
     )
     .await?;
-    Ok(())
+    recovery::close_mailed(tx, id, now).await
 }
 
 /// Replaces what is kept of a password by a stronger form of the same, unless it changed in between.

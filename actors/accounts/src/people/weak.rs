@@ -1,13 +1,14 @@
 //! Passwords that attackers try first. No I/O.
 //!
-//! Honestly: this is **not** one of the published lists of the most common passwords, of which none is in this tree and which could
-//! not be fetched while it was built. It is a list of a few hundred words written by hand, and rules that cover what such lists are
-//! mostly made of: a known word with digits and signs around it, letters replaced by digits that look alike, a word twice, rows of the
-//! keyboard and the alphabet, one group of characters again and again, and dates. The rules refuse far more than 3,000 texts; that
-//! they refuse each of the 3,000 most common ones is likely and not proven. A test counts what the combinations amount to.
+//! Two things know them. `common` has fingerprints of what was found in leaks again and again, more than the 3,000 most common ones that are
+//! long enough. And here are a few hundred words written by hand, with rules that cover what people make of such words: digits and signs
+//! around them, letters replaced by digits that look alike, a word twice, rows of the keyboard and the alphabet, one group of
+//! characters again and again, and dates. The words of this program and of its owner (name, address) count as well.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
+
+use super::common::is_common;
 
 /// What people know of this program: no secret for anybody.
 const OWN_WORDS: [&str; 2] = ["mainstay", "changeit"];
@@ -83,6 +84,9 @@ pub(crate) fn reason(password: &str, about: &[&str]) -> Option<&'static str> {
         .collect();
     if lower.is_empty() || lower.len() > MAX_CHARS {
         return None;
+    }
+    if is_common(&lower.iter().collect::<String>()) {
+        return Some("expected a password that is not one of the most common ones");
     }
     if is_repetition(&lower) {
         return Some("expected more than the same characters again and again");
@@ -297,6 +301,15 @@ mod tests {
             "1l0v3y0u",
         ] {
             assert!(is_weak(password), "{password}");
+        }
+    }
+
+    /// By no word and no rule, only because many have it.
+    #[test]
+    fn what_many_people_have_is_recognised() {
+        for password in ["moonshine", "MoonShine", "babushka", "teamwork"] {
+            assert!(is_weak(password), "{password}");
+            assert!(!is_known(&password.to_lowercase()), "{password}");
         }
     }
 

@@ -31,3 +31,4 @@ pub use types::{Holder, NewEmail, Reset};
 pub(crate) use actor::RecoveryActor;
 pub(crate) use desk::Desk;
 pub(crate) use messages::RecoveryMsg;
+pub(crate) use store::close_mailed;

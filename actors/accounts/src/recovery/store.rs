@@ -119,6 +119,12 @@ pub(crate) async fn close(tx: &mut Conn, user: Id, kind: Kind, now: Micros) -> R
     Ok(())
 }
 
+/// No open token with which an account could be taken over works any more.
+pub(crate) async fn close_mailed(tx: &mut Conn, user: Id, now: Micros) -> Result<(), DbError> {
+    close(tx, user, Kind::Reset, now).await?;
+    close(tx, user, Kind::Change, now).await
+}
+
 /// Notes that a user's present address is proven; false when it is another one by now.
 pub(crate) async fn prove_email(
     tx: &mut Conn,

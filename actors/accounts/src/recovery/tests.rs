@@ -390,6 +390,36 @@ async fn a_new_address_is_the_accounts_once_it_is_proven() {
     .await;
 }
 
+/// Who reads of a change that they did not ask for is told to change the password: that must end the change.
+#[tokio::test]
+async fn a_new_password_is_the_end_of_what_was_mailed_before() {
+    ::store::testing::on_both(async |db| {
+        let room = Room::new(&db).await;
+        let theft = room.change("thief@example.org", PASSWORD).await;
+        theft.expect("who knows the password may");
+        let theft = room.token("email.change").await;
+        let reset = room.forgotten().await;
+        let change = people::PasswordChange {
+            current: Secret::from(PASSWORD),
+            new: Secret::from(NEW_PASSWORD),
+            ends_others: false,
+        };
+        let ann = Requester {
+            user: Some(room.ann),
+            ..Requester::local(0, source())
+        };
+        let changed = room.people.change_password(ann, change).await;
+        changed.expect("changed");
+        let late = room.desk.verify(&theft, source()).await;
+        assert!(matches!(late, Err(RecoveryError::BadToken)), "{late:?}");
+        let late = room.reset(&reset, None).await;
+        assert!(matches!(late, Err(RecoveryError::BadToken)), "{late:?}");
+        assert_eq!(room.email().await.0, "Ann@Example.org");
+        assert!(room.fits(NEW_PASSWORD).await);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn who_wants_an_address_that_is_taken_hears_nothing_of_that() {
     ::store::testing::on_both(async |db| {

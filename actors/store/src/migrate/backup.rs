@@ -13,7 +13,7 @@ use std::time::Duration;
 use ground::Micros;
 use ground::db::Conn;
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -154,6 +154,12 @@ async fn dump(folder: &Path, options: &PgConnectOptions, into: &Path) -> io::Res
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    if matches!(options.get_ssl_mode(), PgSslMode::VerifyFull) {
+        // As the daemon itself does it: the authorities of the system, unless the URL names one. pg_dump knows "system" since version 16.
+        command
+            .env("PGSSLMODE", "verify-full")
+            .env("PGSSLROOTCERT", "system");
+    }
     for (parameter, value) in url.query_pairs() {
         let variable = match &*parameter {
             "sslmode" => "PGSSLMODE",

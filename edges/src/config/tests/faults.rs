@@ -97,7 +97,15 @@ fn a_section_that_is_no_table_is_told_once() {
 
 #[test]
 fn values_are_checked_for_what_they_mean() {
-    for filter in ["inof", "info,", "ptys", "ptys=loud", "info,ptys=debug,x"] {
+    for filter in [
+        "inof",
+        "info,",
+        "ptys",
+        "ptys=loud",
+        "info,ptys=debug,x",
+        "ptys[span]=debug",
+        "=info",
+    ] {
         assert_faults(&format!("[log]\nfilter = «invalid»\"{filter}\"\n"));
     }
     for filter in [
@@ -105,7 +113,7 @@ fn values_are_checked_for_what_they_mean() {
         "off",
         "info,ptys=debug",
         "warn,edges::http=trace",
-        "ptys[span]=debug",
+        "info, ptys = debug",
     ] {
         assert!(
             load_text(&format!("[log]\nfilter = \"{filter}\"\n")).is_ok(),

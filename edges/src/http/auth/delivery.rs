@@ -7,7 +7,7 @@ use accounts::TokenPair;
 use axum::Json as Answer;
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -15,6 +15,10 @@ use super::cookies::{Holds, Jar};
 use crate::http::input::Query;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+/// Without `"cookies"`: that would take those of every neighbouring host as well.
+const KEPT_BY_PAGES: HeaderValue = HeaderValue::from_static("\"cache\", \"storage\"");
 
 /// How the tokens are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -81,7 +85,7 @@ impl Delivery {
     /// The answer that hands the tokens out. No cache keeps it.
     pub(crate) fn of(self, pair: &TokenPair) -> (HeaderMap, Answer<TokensBody>) {
         let mut headers = HeaderMap::new();
-        let no_store = http::HeaderValue::from_static("no-store");
+        let no_store = HeaderValue::from_static("no-store");
         headers.insert(header::CACHE_CONTROL, no_store);
         let (access, refresh) = (pair.access_token.expose(), pair.refresh_token.expose());
         if self.in_cookies {
@@ -105,13 +109,31 @@ impl Delivery {
 }
 
 impl Jar {
-    /// The headers that take both cookies away.
+    /// The headers that take both cookies away, and what a page kept while it had them.
     pub(crate) fn cleared(self) -> HeaderMap {
         let lines = [
             self.clear(Holds::AccessToken),
             self.clear(Holds::RefreshToken),
         ];
         let lines = lines.into_iter().flatten();
-        lines.map(|line| (header::SET_COOKIE, line)).collect()
+        let lines = lines.map(|line| (header::SET_COOKIE, line));
+        lines.chain([(CLEAR_SITE_DATA, KEPT_BY_PAGES)]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_leaves_leaves_nothing_in_the_browser() {
+        let headers = Jar { is_plain: false }.cleared();
+        let cookies: Vec<_> = headers.get_all(header::SET_COOKIE).iter().collect();
+        assert_eq!(cookies.len(), 2);
+        for cookie in cookies {
+            let line = cookie.to_str().expect("ascii");
+            assert!(line.starts_with("__Host-mainstay") && line.contains("=; Path=/; Max-Age=0"));
+        }
+        assert_eq!(headers[CLEAR_SITE_DATA], "\"cache\", \"storage\"");
     }
 }

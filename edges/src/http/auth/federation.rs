@@ -26,7 +26,7 @@ use crate::http::caller::OwnPage;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
 use crate::http::problem::Problem;
-use crate::http::routes::{Needs, route};
+use crate::http::routes::{Needs, READ, route};
 use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
@@ -62,7 +62,7 @@ pub(in crate::http) const CONCERN: Concern = Concern {
             "/api/v1/auth/issuers/{name}/link/begin",
             Needs::SignedIn,
         ),
-        route(Method::GET, "/api/v1/auth/identities", Needs::SignedIn),
+        route(Method::GET, "/api/v1/auth/identities", READ),
         route(
             Method::DELETE,
             "/api/v1/auth/identities/{issuer}",

@@ -1,6 +1,6 @@
 //! Recovery over mail: a new password, and proof of whose an address is.
 
-use accounts::{Holder, NewEmail, Reset};
+use accounts::{FRESH_FOR, Holder, NewEmail, Reset};
 use axum::extract::{FromRequestParts, State};
 use ground::Secret;
 use http::request::Parts;
@@ -268,18 +268,21 @@ pub(crate) async fn resend(
 /// Change the address
 ///
 /// Mails a token to the new address, which works once, for half an hour, and a notice to the present one. Nothing changes before the token
-/// is used. The answer is the same when somebody has the new address already.
+/// is used. The answer is the same when somebody has the new address already. The caller has to have signed in within ten minutes, with
+/// the second factor where one is set up; a personal token is not enough.
 #[utoipa::path(post, path = "/api/v1/auth/email/change", tag = "auth", request_body = ChangeBody,
     responses((status = 202, description = "A mail is on its way"), (status = 404, description = "`recovery.no_user`"),
-        (status = 403, description = "`http.not_a_user`"), (status = 422, description = "`recovery.invalid`"),
+        (status = 403, description = "`http.not_a_user`, `accounts.not_fresh`"), (status = 422, description = "`recovery.invalid`"),
         (status = 429, description = "`recovery.delayed`, `recovery.too_many_mails`"),
         (status = 503, description = "`recovery.store_lost`, `recovery.busy`, `recovery.hashing_busy`"),
         (status = 504, description = "`recovery.deadline`")))]
 pub(crate) async fn change(
     State(edge): State<AppState>,
+    caller: Caller,
     Own(by): Own,
     Json(body): Json<ChangeBody>,
 ) -> Result<StatusCode, Problem> {
+    caller.require_fresh(FRESH_FOR)?;
     let recovery = edge.handles.accounts.recovery();
     recovery.change(by, body.into()).await?;
     Ok(StatusCode::ACCEPTED)

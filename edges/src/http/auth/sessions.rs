@@ -1,6 +1,6 @@
 //! Sessions: the next pair of tokens, leaving, the list, and the keys that others check tokens with.
 
-use accounts::{EndSession, PublicKey, SessionInfo};
+use accounts::{EndSession, FRESH_FOR, PublicKey, SessionInfo};
 use axum::Json as Answer;
 use axum::extract::State;
 use ground::{Id, Micros, Page, Secret};
@@ -18,7 +18,7 @@ use crate::http::codes;
 use crate::http::concern::Concern;
 use crate::http::input::{Json, PageQuery, PathId, Query};
 use crate::http::problem::Problem;
-use crate::http::routes::{Needs, route};
+use crate::http::routes::{Needs, READ, route};
 use crate::http::source::CameFrom;
 use crate::http::state::AppState;
 
@@ -29,7 +29,7 @@ pub(in crate::http) const CONCERN: Concern = Concern {
         route(Method::GET, "/.well-known/jwks.json", Needs::Nothing),
         route(Method::POST, "/api/v1/auth/refresh", Needs::Nothing),
         route(Method::POST, "/api/v1/auth/logout", Needs::SignedIn),
-        route(Method::GET, "/api/v1/auth/sessions", Needs::SignedIn),
+        route(Method::GET, "/api/v1/auth/sessions", READ),
         route(Method::DELETE, "/api/v1/auth/sessions", Needs::SignedIn),
         route(
             Method::DELETE,
@@ -300,14 +300,16 @@ pub(crate) async fn list(
 }
 
 /// End all of your other sessions
+///
+/// The caller has to have signed in within ten minutes; a personal token is not enough.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions", tag = "sessions",
-    responses((status = 200, body = Ended), (status = 403, description = "`http.not_a_user`")))]
+    responses((status = 200, body = Ended), (status = 403, description = "`http.not_a_user`, `accounts.not_fresh`")))]
 pub(crate) async fn end_others(
     State(edge): State<AppState>,
     caller: Caller,
     CameFrom(source): CameFrom,
 ) -> Result<Answer<Ended>, Problem> {
-    let (user, actor) = (caller.user_or_refuse()?, caller.actor());
+    let (user, actor) = (caller.recent_user(FRESH_FOR)?, caller.actor());
     let current = caller.session().ok().map(|own| own.session);
     let sessions = edge.handles.accounts.sessions();
     let ended = sessions.end_all(user, current, actor, source).await?;
@@ -316,11 +318,12 @@ pub(crate) async fn end_others(
 
 /// End one of your sessions
 ///
-/// What is open with it is closed within a second.
+/// What is open with it is closed within a second. The caller has to have signed in within ten minutes; a personal token is not enough.
+/// To leave the own session, sign out.
 #[utoipa::path(delete, path = "/api/v1/auth/sessions/{id}", tag = "sessions",
     params(("id" = String, Path, format = "uuid")),
     responses((status = 204, description = "It has ended"), (status = 404, description = "`accounts.session_not_found`"),
-        (status = 403, description = "`http.not_a_user`")))]
+        (status = 403, description = "`http.not_a_user`, `accounts.not_fresh`")))]
 pub(crate) async fn end(
     State(edge): State<AppState>,
     caller: Caller,
@@ -329,7 +332,7 @@ pub(crate) async fn end(
 ) -> Result<StatusCode, Problem> {
     let end = EndSession {
         session,
-        user: caller.user_or_refuse()?,
+        user: caller.recent_user(FRESH_FOR)?,
         is_logout: false,
         actor: caller.actor(),
         source,

@@ -76,6 +76,86 @@ async fn what_a_cookie_changes_has_to_come_from_a_page_of_ours() {
     assert_ne!(bearer.of(&app).await.status, 403);
 }
 
+/// A page of another origin that may read answers does so with a token: a cookie is not its to use.
+#[tokio::test]
+async fn a_guest_uses_no_cookie() {
+    let limits = Limits {
+        cors_origins: vec!["https://app.example".to_owned()],
+        ..Limits::default()
+    };
+    let app = router(&edge(limits).await);
+    let asked = || {
+        let asked = ask(Method::POST, "/api/v1/auth/logout").over_tcp();
+        asked.with("origin", "https://app.example")
+    };
+    let with_cookie = asked().with("cookie", "mainstay=session.owner");
+    let refused = with_cookie.of(&app).await;
+    assert_eq!(refused.code(), "http.cookie_needs_origin");
+    let token = asked().with("authorization", "Bearer session.owner");
+    assert_eq!(token.of(&app).await.status, 503, "past the edge");
+}
+
+/// Neither a stolen personal token nor a session that was left open puts its owner out or takes the account over.
+#[tokio::test]
+async fn what_decides_about_an_account_needs_a_recent_sign_in() {
+    let app = router(&edge(Limits::default()).await);
+    let one = "/api/v1/auth/sessions/0198c1b2-7d1e-7c3a-9f00-5b8e6a1d2c3f";
+    for (method, path) in [
+        (Method::DELETE, "/api/v1/auth/sessions"),
+        (Method::DELETE, one),
+        (Method::POST, "/api/v1/auth/email/change"),
+    ] {
+        let asked = |token: &str| {
+            let body = r#"{"new_email":"new@example.org","password":"x"}"#;
+            let asked = ask(method.clone(), path).bearing(token);
+            if method == Method::POST {
+                asked.json(body)
+            } else {
+                asked
+            }
+        };
+        for token in ["mst_user", "stale.owner"] {
+            let refused = asked(token).of(&app).await;
+            assert_eq!(refused.code(), "accounts.not_fresh", "{token} {path}");
+        }
+        let fresh = asked("session.owner").of(&app).await;
+        assert_eq!(fresh.status, 503, "past the edge: {path}");
+    }
+}
+
+#[tokio::test]
+async fn where_a_second_factor_is_required_a_session_without_is_for_setting_one_up() {
+    let limits = Limits {
+        requires_second_factor: true,
+        ..Limits::default()
+    };
+    let app = router(&edge(limits).await);
+    let is_refused = async |method: Method, path: &str, token: &str| {
+        let answer = ask(method, path).bearing(token).of(&app).await;
+        answer.status == 403 && answer.code() == "accounts.second_factor_required"
+    };
+    for (method, path, is_on_the_way) in [
+        (Method::GET, "/api/v1/status", false),
+        (Method::GET, "/api/docs", false),
+        (Method::POST, "/api/v1/terminals", false),
+        (Method::POST, "/api/v1/tokens", false),
+        (Method::PATCH, "/api/v1/me", false),
+        (Method::POST, "/api/v1/ws-ticket", false),
+        (Method::GET, "/no/such/route", false),
+        (Method::GET, "/api/v1/me", true),
+        (Method::GET, "/api/v1/auth/factors", true),
+        (Method::POST, "/api/v1/auth/totp/enroll", true),
+        (Method::POST, "/api/v1/auth/logout", true),
+    ] {
+        let refused = is_refused(method.clone(), path, "session.owner").await;
+        assert_eq!(refused, !is_on_the_way, "{method} {path}");
+        for token in ["proven.owner", "mst_all"] {
+            let refused = is_refused(method.clone(), path, token).await;
+            assert!(!refused, "{token} {method} {path}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_websocket_with_a_cookie_tells_its_origin() {
     let app = router(&edge(Limits::default()).await);

@@ -93,5 +93,5 @@ pub(crate) async fn landing(State(edge): State<AppState>) -> Response {
 
 /// What a page of ours may load: the one style that stands in it, nothing else.
 pub(crate) const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; style-src 'sha256-wX2/hNofjY4/PFEYXWIe5rQCSvmhRGviklY0c+f6zZc='; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; style-src 'sha256-wX2/hNofjY4/PFEYXWIe5rQCSvmhRGviklY0c+f6zZc='; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );

@@ -12,6 +12,7 @@ use crate::http::listen::{Connection, Peer};
 use crate::http::problem::Problem;
 use crate::http::rates::Standing;
 use crate::http::routes::{Needs, RouteId, TABLE};
+use crate::http::second_factor;
 use crate::http::source::source_of;
 use crate::http::state::AppState;
 
@@ -26,7 +27,6 @@ pub(super) async fn authorize(
 ) -> Result<Request, Problem> {
     let (mut parts, body) = request.into_parts();
     if let Some(caller) = admitted(edge, &parts, standing).await? {
-        Span::current().record("caller", tracing::field::display(&caller));
         parts.extensions.insert(caller);
     }
     Ok(Request::from_parts(parts, body))
@@ -50,12 +50,17 @@ async fn admitted(
     };
     let caller = identify(&peer, request, &doors).await;
     let caller = caller.inspect_err(|problem| note_refusal(edge, request, problem))?;
+    // Before it is clear whether they may: the line of a refusal has to tell who was refused.
+    Span::current().record("caller", tracing::field::display(&caller));
     let route = request.extensions.get::<RouteId>().map(|id| id.route());
     *standing = spend(edge, route, &caller);
     if let Some(over) = standing.filter(|standing| standing.is_over) {
         return Err(over.refusal());
     }
     caller.may(needs)?;
+    if edge.limits.requires_second_factor {
+        second_factor::check(&caller, route)?;
+    }
     Ok(Some(caller))
 }
 

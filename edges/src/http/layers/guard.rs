@@ -11,11 +11,16 @@ use crate::http::listen::Connection;
 use crate::http::problem::Problem;
 use crate::http::state::AppState;
 
-/// Whether the request may go on.
+/// A page of an origin that may ask with a token and read the answers (`http.cors_origins`), and for which no cookie counts. A request
+/// extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Guest;
+
+/// Whether the request may go on, and if for a guest.
 ///
 /// # Errors
 /// The refusal.
-pub(super) fn guard(edge: &AppState, request: &Request) -> Result<(), Problem> {
+pub(super) fn guard(edge: &AppState, request: &Request) -> Result<Option<Guest>, Problem> {
     let reached = request.extensions().get::<Reached>();
     let host = Host::of_request(request.uri(), request.headers());
     let told = reached.and_then(|reached| reached.host.as_deref());
@@ -33,12 +38,13 @@ pub(super) fn guard(edge: &AppState, request: &Request) -> Result<(), Problem> {
         serves(edge, &host)?;
     }
     if is_harmless(request.method(), request.headers()) {
-        return Ok(());
+        return Ok(None);
     }
     let is_secure = reached.is_some_and(|reached| reached.is_secure);
     match request.headers().get(header::ORIGIN) {
-        None => Ok(()),
-        Some(origin) if is_ours(origin, &host, is_secure, &edge.limits) => Ok(()),
+        None => Ok(None),
+        Some(origin) if is_ours(origin, &host, is_secure, &edge.limits) => Ok(None),
+        Some(origin) if is_a_guest(origin, &edge.limits) => Ok(Some(Guest)),
         Some(_) => {
             let detail = "a page of another origin may not do this; `http.allowed_origins` lists those that may";
             Err(Problem::new(&codes::FOREIGN_ORIGIN, detail))
@@ -71,8 +77,11 @@ fn is_harmless(method: &Method, headers: &HeaderMap) -> bool {
 
 fn is_ours(origin: &http::HeaderValue, host: &Host, is_secure: bool, limits: &Limits) -> bool {
     origin.to_str().is_ok_and(|origin| {
-        is_listed(origin, &limits.allowed_origins)
-            || is_listed(origin, &limits.cors_origins)
-            || is_own(origin, host, is_secure)
+        is_listed(origin, &limits.allowed_origins) || is_own(origin, host, is_secure)
     })
+}
+
+fn is_a_guest(origin: &http::HeaderValue, limits: &Limits) -> bool {
+    let origin = origin.to_str();
+    origin.is_ok_and(|origin| is_listed(origin, &limits.cors_origins))
 }

@@ -15,10 +15,11 @@ pub(crate) enum Surface {
 }
 
 /// Two years: what browsers ask for before they remember it for everybody.
-const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000");
+const HTTPS_ONLY: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 /// Data is nothing to show: whoever is made to open it as a page gets an empty one.
-const DATA_POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const DATA_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
+);
 /// What no page of ours needs.
 const PERMISSIONS: HeaderValue = HeaderValue::from_static(
     "camera=(), display-capture=(), geolocation=(), microphone=(), midi=(), payment=(), usb=()",

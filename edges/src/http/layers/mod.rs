@@ -18,6 +18,7 @@ mod origin;
 mod repeat;
 mod trace;
 
+pub(crate) use guard::Guest;
 pub(crate) use observe::RequestId;
 
 use std::pin::pin;
@@ -56,9 +57,10 @@ async fn admitted(edge: &AppState, request: Request, handler: Next) -> Response 
     admit::within_deadline(edge, answer).await
 }
 
-async fn counted(edge: &AppState, request: Request, handler: Next) -> Response {
-    if let Err(problem) = guard::guard(edge, &request) {
-        return problem.into_response();
+async fn counted(edge: &AppState, mut request: Request, handler: Next) -> Response {
+    match guard::guard(edge, &request) {
+        Ok(guest) => drop(guest.map(|guest| request.extensions_mut().insert(guest))),
+        Err(problem) => return problem.into_response(),
     }
     let counted = match limit::count(edge, &request) {
         Ok(counted) => counted,

@@ -221,9 +221,18 @@ async fn every_answer_of_every_route_tells_browsers_what_they_may_do() {
 fn assert_protected(answer: &Answer, is_secure: bool, place: &str) {
     let kind = answer.header("content-type").unwrap_or_default();
     let is_page = kind.starts_with("text/html");
+    let has_body = !matches!(answer.status.as_u16(), 101 | 204 | 303);
+    assert_eq!(!kind.is_empty(), has_body, "a type for every body: {place}");
+    let is_text = kind.starts_with("text/") && kind != "text/event-stream";
+    assert!(!is_text || kind.contains("charset=utf-8"), "{place}");
     let policy = answer.header("content-security-policy").expect(place);
     assert!(policy.starts_with("default-src 'none'"), "{place}");
-    assert!(policy.contains("frame-ancestors 'none'"), "{place}");
+    for forbidden in ["object-src", "base-uri", "form-action", "frame-ancestors"] {
+        let directive = format!("{forbidden} 'none'");
+        assert!(policy.contains(&directive), "{directive} in {place}");
+    }
+    // What is no page is not run as one, whoever opens it.
+    assert_eq!(policy.ends_with("sandbox"), !is_page, "{place}");
     assert!(!policy.contains("unsafe"), "{place}");
     assert_eq!(policy.contains("style-src"), is_page, "{place}");
     let caching = answer.header("cache-control").expect(place);
@@ -238,7 +247,7 @@ fn assert_protected(answer: &Answer, is_secure: bool, place: &str) {
         ),
         (
             "strict-transport-security",
-            is_secure.then_some("max-age=63072000"),
+            is_secure.then_some("max-age=63072000; includeSubDomains"),
         ),
         ("access-control-allow-origin", None),
         ("vary", None),

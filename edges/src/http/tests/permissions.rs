@@ -138,6 +138,7 @@ async fn strangers_get_health_and_info_and_nothing_else() {
         (Method::GET, "/nothing"),
         (Method::PUT, "/api/v1/status"),
         (Method::OPTIONS, "/api/v1/terminals"),
+        (Method::TRACE, "/health"),
     ] {
         assert_eq!(
             ask(method, path).over_tcp().of(&app).await.status,
@@ -196,6 +197,14 @@ async fn scopes_open_what_they_name() {
             true,
         ),
         ("mst_terminals", Method::GET, "/api/v1/status", false),
+        ("mst_terminals", Method::GET, "/api/v1/auth/factors", false),
+        (
+            "mst_terminals",
+            Method::GET,
+            "/api/v1/auth/identities",
+            false,
+        ),
+        ("mst_terminals", Method::GET, "/api/v1/auth/sessions", false),
         (
             "mst_terminals",
             Method::DELETE,
@@ -212,6 +221,57 @@ async fn scopes_open_what_they_name() {
             is_allowed,
             "{token} {method} {path}: {answer:?}"
         );
+    }
+}
+
+/// A page of a stranger can make a browser send a GET, with its cookies: so none may do anything.
+#[test]
+fn what_is_read_makes_nothing_and_shows_no_secret() {
+    for route in TABLE.iter().filter(|route| route.method.is_safe()) {
+        let does_something = route.creates || route.shows_secret || route.is_auth;
+        assert!(!does_something, "{} {}", route.method, route.path);
+    }
+    for verb in [
+        "/{*path}",
+        "logout",
+        "refresh",
+        "retry",
+        "ws-ticket",
+        "change",
+        "begin",
+        "finish",
+    ] {
+        let named = |route: &&crate::http::routes::Route| {
+            route.path.ends_with(verb) && !route.path.starts_with("/api/v1/status")
+        };
+        let mut named = TABLE.iter().filter(named).peekable();
+        assert!(named.peek().is_some(), "{verb}");
+        assert!(named.all(|route| route.method == Method::POST), "{verb}");
+    }
+}
+
+/// An answer to TRACE repeats the request, with headers that a script must not see.
+#[tokio::test]
+async fn nothing_is_traced_and_nothing_is_a_folder() {
+    let app = app().await;
+    for path in ["/", "/health", "/api/v1/status"] {
+        let answer = ask(Method::TRACE, path)
+            .with("x-secret", "s3cr3t")
+            .of(&app)
+            .await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert!(!answer.text.contains("s3cr3t"), "{path}");
+    }
+    for path in [
+        "/.git/HEAD",
+        "/.git/",
+        "/api/",
+        "/static/",
+        "/..",
+        "/%2e%2e/etc/passwd",
+    ] {
+        let answer = get(path).of(&app).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
 

@@ -173,7 +173,7 @@ async fn answers_carry_their_headers() {
         ("referrer-policy", "no-referrer"),
         (
             "content-security-policy",
-            "default-src 'none'; frame-ancestors 'none'",
+            "default-src 'none'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox",
         ),
     ] {
         assert_eq!(answer.header(name), Some(value), "{name}");

@@ -118,6 +118,57 @@ async fn https_is_served_in_both_versions_and_both_protocols() {
     assert!(shake(&running, &neither).await.is_err());
 }
 
+/// What is offered is what is recommended: forward secrecy and authenticated encryption, the larger keys first.
+#[test]
+fn no_weak_cipher_is_offered() {
+    use rustls::CipherSuite::{
+        TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+        TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        TLS13_AES_128_GCM_SHA256, TLS13_AES_256_GCM_SHA384, TLS13_CHACHA20_POLY1305_SHA256,
+    };
+    let offered = rustls::crypto::ring::default_provider().cipher_suites;
+    let offered: Vec<_> = offered
+        .iter()
+        .map(rustls::SupportedCipherSuite::suite)
+        .collect();
+    assert_eq!(
+        offered,
+        [
+            TLS13_AES_256_GCM_SHA384,
+            TLS13_AES_128_GCM_SHA256,
+            TLS13_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ]
+    );
+}
+
+/// The newest version that both know is taken; none below 1.2 is.
+#[tokio::test]
+async fn an_old_version_is_refused() {
+    let (files, _) = Files::new();
+    let running = running_with(patient(), None, Some(files.tls())).await;
+    // The greeting of a client that knows TLS 1.1 at most: version, 32 bytes of chance, no session, one cipher, no compression.
+    let mut hello = vec![3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 2, 0xc0, 0x14, 1, 0]);
+    let mut message = vec![1, 0, 0, u8::try_from(hello.len()).expect("short")];
+    message.extend(hello);
+    let mut record = vec![22, 3, 1, 0, u8::try_from(message.len()).expect("short")];
+    record.extend(message);
+    let mut stream = running.connect().await;
+    stream.write_all(&record).await.expect("writes");
+    let mut answer = Vec::new();
+    drop(soon("an end", stream.read_to_end(&mut answer)).await);
+    assert_eq!(answer.first(), Some(&21), "an alert: {answer:?}");
+    assert_eq!(answer.get(5), Some(&2), "a fatal one: {answer:?}");
+}
+
 #[tokio::test]
 async fn plain_text_on_a_tls_port_gets_an_end_and_no_answer() {
     let (files, _) = Files::new();
