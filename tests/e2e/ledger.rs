@@ -242,11 +242,16 @@ async fn a_lost_database_slows_no_restart_and_is_caught_up_with() {
 /// Kills an actor three times, sees that it is back at once each time, and gives its changes of state after an event.
 async fn crashed_quickly(daemon: &Daemon, since: u64) -> Vec<Value> {
     for round in 1..=3 {
-        daemon
-            .local()
-            .post(KILL, &json!({ "target": "/ptys/manager" }))
-            .await
-            .expect(202);
+        // One drill at a time: the one before may still watch what it hit.
+        eventually(PATIENCE, async || {
+            let target = json!({ "target": "/ptys/manager" });
+            let ordered = daemon.local().post(KILL, &target).await;
+            match ordered.status {
+                202 => Ok(()),
+                _ => Err(ordered.problem(409)["code"].to_string()),
+            }
+        })
+        .await;
         eventually(PATIENCE, async || {
             let node = status(daemon, "/ptys/manager").await;
             if node["restarts"]["count"] == round && node["state"] == "running" {

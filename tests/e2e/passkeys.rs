@@ -28,6 +28,11 @@ fn origin_of(daemon: &Daemon) -> String {
 
 /// Makes the first user, and signs them in.
 async fn set_up(daemon: &Daemon) -> Client {
+    with_tokens(daemon, &first_tokens(daemon).await)
+}
+
+/// The same; gives the tokens.
+async fn first_tokens(daemon: &Daemon) -> Value {
     let setup_token = eventually(PATIENCE, async || {
         let log = daemon.stderr().text();
         let rest = log.split("setup token: ").nth(1);
@@ -37,7 +42,7 @@ async fn set_up(daemon: &Daemon) -> Client {
     .await;
     let body = json!({ "setup_token": setup_token, "email": EMAIL, "password": PASSWORD });
     let made = daemon.anonymous().post("/api/v1/setup", &body).await;
-    with_tokens(daemon, &made.expect(200).json())
+    made.expect(200).json()
 }
 
 fn with_tokens(daemon: &Daemon, tokens: &Value) -> Client {
@@ -301,11 +306,13 @@ async fn a_real_browser_makes_a_passkey_and_signs_in_with_it() {
         return;
     };
     let daemon = daemon().start().await;
-    let ada = set_up(&daemon).await;
+    let tokens = first_tokens(&daemon).await;
+    let ada = with_tokens(&daemon, &tokens);
     let authenticator = browser.add_authenticator().await;
-    browser
-        .visit(&format!("{}/health", origin_of(&daemon)))
-        .await;
+    // A page: an answer of the API is shown in a sandbox, where nothing can be asked.
+    let page = format!("{}/api/docs", origin_of(&daemon));
+    let token = tokens["access_token"].as_str().expect("an access token");
+    browser.visit_with(&page, token).await;
     browser.evaluate(PAGE).await;
     let login = format!(
         "post('/api/v1/auth/login?cookie=true', {{ email: '{EMAIL}', password: '{PASSWORD}' }})"
@@ -346,7 +353,8 @@ async fn a_real_browser_makes_a_passkey_and_signs_in_with_it() {
         .await;
     assert_eq!(refused, "NotAllowedError");
     // A page of the same server by another name.
-    browser.visit(&format!("{}/health", daemon.url())).await;
+    let page = format!("{}/api/docs", daemon.url());
+    browser.visit_with(&page, token).await;
     browser.evaluate(PAGE).await;
     let elsewhere = browser
         .evaluate("post('/api/v1/auth/passkeys/login/begin')")

@@ -99,7 +99,7 @@ impl Browser {
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = self.command("Target.attachToTarget", attach).await;
         self.page = attached["sessionId"].as_str().map(str::to_owned);
-        // Answers of the API may not be shown as pages that do anything; the pages of these tests have to.
+        // Pages of the daemon run no scripts but their own; these tests bring some.
         let bypass = json!({ "enabled": true });
         self.command("Page.setBypassCSP", bypass).await;
         let enable = json!({});
@@ -125,6 +125,21 @@ impl Browser {
             .await;
         let id = added["authenticatorId"].as_str();
         id.expect("an authenticator").to_owned()
+    }
+
+    /// Goes to an address with a token, which is for this visit alone, and waits until it is there.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come there.
+    pub async fn visit_with(&mut self, url: &str, token: &str) {
+        let headers = |headers: Value| json!({ "headers": headers });
+        let bearer = headers(json!({ "authorization": format!("Bearer {token}") }));
+        self.command("Network.enable", json!({})).await;
+        self.command("Network.setExtraHTTPHeaders", bearer).await;
+        self.visit(url).await;
+        let none = headers(json!({}));
+        self.command("Network.setExtraHTTPHeaders", none).await;
     }
 
     /// Goes to an address, and waits until it is there.

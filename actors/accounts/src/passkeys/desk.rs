@@ -127,7 +127,7 @@ impl Desk {
             created_at: clock::now(),
             last_used_at: None,
         };
-        let entry = told(&new.by, "passkey.add", info.id).with("name", info.name.as_str());
+        let entry = told(&new.by, "passkey.add", info.id);
         store::add(&self.db, user, &info, made, entry).await?;
         tracing::info!(%user, passkey = %info.id, "passkey added");
         Ok(info)
@@ -209,7 +209,7 @@ impl Desk {
         name: String,
     ) -> Result<PasskeyInfo, PasskeyError> {
         let name = rules::check_name(Some(&name))?;
-        let entry = told(&by, "passkey.rename", id).with("name", name.as_str());
+        let entry = told(&by, "passkey.rename", id);
         store::rename(&self.db, by.user, id, name, entry).await
     }
 

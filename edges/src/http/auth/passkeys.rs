@@ -117,19 +117,11 @@ impl<S: Send + Sync> FromRequestParts<S> for PageOrigin {
     }
 }
 
-/// Who wants to sign in.
+/// Nothing: the authenticator knows who its passkeys are of, and an address would only be something to try.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = PasskeyLogin)]
-#[expect(
-    dead_code,
-    reason = "taken from clients that have it, and not looked at: the answer is the same for everybody"
-)]
-pub(crate) struct LoginBody {
-    /// An address. It makes no difference: the authenticator knows who its passkeys are of.
-    #[schema(max_length = 1000)]
-    email: Option<String>,
-}
+pub(crate) struct LoginBody {}
 
 /// What an authenticator is to be asked.
 #[derive(Debug, Serialize, ToSchema)]
@@ -239,7 +231,7 @@ pub(crate) async fn begin_login(
     State(edge): State<AppState>,
     CameFrom(source): CameFrom,
     PageOrigin(origin): PageOrigin,
-    Json(_whoever): Json<LoginBody>,
+    Json(LoginBody {}): Json<LoginBody>,
 ) -> Result<(HeaderMap, Answer<ChallengeAnswer>), Problem> {
     let passkeys = edge.handles.accounts.passkeys();
     let challenge = passkeys.begin_sign_in(source, origin).await?;

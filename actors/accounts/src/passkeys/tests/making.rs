@@ -53,7 +53,8 @@ async fn what_a_browser_is_asked_makes_a_passkey_and_no_second_one_beside_it() {
             (added.0.as_str(), added.1.as_str()),
             ("passkey.add", "done")
         );
-        assert_eq!(added.2["name"], "passkey");
+        // What people write themselves is not in what outlives them.
+        assert!(added.2.get("name").is_none(), "{}", added.2);
     })
     .await;
 }
