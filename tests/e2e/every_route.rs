@@ -421,7 +421,9 @@ impl World {
             ("GET" | "DELETE", _) => return None,
             (_, "/api/v1/drills/{name}") => json!({ "target": format!("/{NODE}") }),
             ("POST", "/api/v1/terminals") => shell(),
-            ("PATCH", "/api/v1/terminals/{id}") => json!({ "name": "walked" }),
+            ("PATCH", "/api/v1/terminals/{id}" | "/api/v1/auth/passkeys/{id}") => {
+                json!({ "name": "walked" })
+            }
             (_, "/api/v1/ws-ticket") => {
                 json!({ "path": format!("/api/v1/terminals/{}/attach", self.terminal) })
             }
@@ -457,7 +459,6 @@ impl World {
             (_, "/api/v1/auth/passkeys/login/finish" | "/api/v1/auth/passkeys/register/finish") => {
                 json!({ "challenge_id": "made-up", "credential": {} })
             }
-            ("PATCH", "/api/v1/auth/passkeys/{id}") => json!({ "name": "walked" }),
             (_, "/api/v1/auth/recovery-codes") => json!({ "totp_code": "000000" }),
             (_, "/api/v1/auth/password/change") => {
                 json!({ "current_password": PASSWORD, "new_password": "short" })

@@ -280,8 +280,35 @@ async fn what_is_changed_has_been_looked_at(database: SharedDatabase) {
     let tag = shown.header("etag").expect("a tag").to_owned();
     let bare = admin.patch(&path, &json!({ "name": "Bob" })).await;
     assert_eq!(code(&bare, 428), "http.if_match_required");
+    let theirs = [
+        token_of(&daemon, "member@example.com").await,
+        signed_in(&daemon, "member@example.com", PASSWORD).await,
+    ];
+    let tier = async |client: &Client| {
+        let me = client.get("/api/v1/me").await.expect(200);
+        let told = me.json()["tier"].as_str().map(str::to_owned);
+        (me.header("ratelimit-policy").map(str::to_owned), told)
+    };
+    let standard = (
+        Some("\"signed-in\";q=600;w=60".into()),
+        Some("standard".into()),
+    );
+    let premium = (
+        Some("\"premium\";q=6000;w=60".into()),
+        Some("premium".into()),
+    );
+    for client in &theirs {
+        assert_eq!(tier(client).await, standard);
+    }
     let body = json!({ "name": "Bob", "role": "viewer", "tier": "premium" });
     let changed = patch(&admin, &member, &tag, &body).await.expect(200);
+    for client in &theirs {
+        assert_eq!(
+            tier(client).await,
+            premium,
+            "at once, whatever was remembered"
+        );
+    }
     assert_eq!(changed.json()["version"], 2);
     let stale = patch(&admin, &member, &tag, &json!({ "role": "member" })).await;
     assert_eq!(code(&stale, 412), "accounts.stale_user");

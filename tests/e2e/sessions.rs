@@ -17,11 +17,14 @@ on_both_databases![
     a_token_that_was_used_before_ends_its_session,
     fifty_at_once_keep_one_session,
     a_browser_has_its_tokens_in_cookies,
+    a_browser_leaves_no_session_behind,
     a_session_survives_the_death_of_the_daemon,
 ];
 
 const REFRESH: &str = "/api/v1/auth/refresh";
 const SESSIONS: &str = "/api/v1/auth/sessions";
+const EMAIL: &str = "owner@example.org";
+const PASSWORD: &str = "correct horse battery staple";
 
 /// Makes the first owner, and gives the answer of the setup.
 async fn set_up(daemon: &Daemon, query: &str) -> Reply {
@@ -35,11 +38,7 @@ async fn set_up(daemon: &Daemon, query: &str) -> Reply {
         Ok::<_, &str>(token.to_owned())
     })
     .await;
-    let body = json!({
-        "setup_token": token,
-        "email": "owner@example.org",
-        "password": "correct horse battery staple",
-    });
+    let body = json!({ "setup_token": token, "email": EMAIL, "password": PASSWORD });
     let path = format!("/api/v1/setup{query}");
     let reply = daemon.anonymous().post(&path, &body).await;
     assert!((200..300).contains(&reply.status), "{}", reply.text());
@@ -267,6 +266,33 @@ async fn a_browser_has_its_tokens_in_cookies(database: SharedDatabase) {
         .expect(204);
     assert_eq!(cookies_of(&left), "mainstay=; mainstay-refresh=");
     page(Method::GET, SESSIONS, None).send().await.problem(401);
+    daemon.stop().await;
+}
+
+/// Nobody stays signed in behind who comes after at the same browser; who fails to come in ends nothing.
+async fn a_browser_leaves_no_session_behind(database: SharedDatabase) {
+    let daemon = daemon_on(&database).await;
+    let first = cookies_of(&set_up(&daemon, "?cookie=true").await);
+    let own = daemon.url();
+    let sign_in = async |query: &str, password: &str| {
+        let body = json!({ "email": EMAIL, "password": password });
+        let request = daemon.anonymous();
+        let request = request.request(Method::POST, &format!("/api/v1/auth/login{query}"));
+        let request = request.header("cookie", &first).header("origin", &own);
+        request.json(&body).send().await
+    };
+    let me = async |cookies: &str| {
+        let request = daemon.anonymous().request(Method::GET, "/api/v1/me");
+        request.header("cookie", cookies).send().await.status
+    };
+    sign_in("?cookie=true", "not the password")
+        .await
+        .problem(401);
+    // Tokens in the body replace no cookies.
+    sign_in("", PASSWORD).await.expect(200);
+    assert_eq!(me(&first).await, 200);
+    let second = cookies_of(&sign_in("?cookie=true", PASSWORD).await.expect(200));
+    assert_eq!((me(&first).await, me(&second).await), (401, 200));
     daemon.stop().await;
 }
 

@@ -26,7 +26,7 @@ use crate::refusals::{Refusal, Refusals};
 use crate::store;
 use crate::store_watch::StoreWatch;
 use crate::token::{self, TokenHash};
-use crate::types::{Identity, NewToken, Role, TokenInfo};
+use crate::types::{Identity, NewToken, Role, Tier, TokenInfo};
 use ground::lock;
 
 /// Requests of management under way at most.
@@ -114,21 +114,25 @@ impl Desk {
 
     /// The token with this hash, with the rights that its owner has at present. A token whose owner may not come in, or is gone, is
     /// as good as revoked.
-    async fn token(&self, hash: &TokenHash) -> Result<Option<TokenInfo>, DbError> {
+    async fn token(&self, hash: &TokenHash) -> Result<Option<(TokenInfo, Tier)>, DbError> {
         let Some(mut token) = store::token_with_hash(&self.db, hash).await? else {
             return Ok(None);
         };
+        let mut tier = Tier::Standard;
         if let Some(owner) = &token.owner {
             let standing = match owner.parse() {
                 Ok(owner) => people::standing(&self.db, owner).await?,
                 Err(_) => None,
             };
             match standing.filter(|standing| !standing.is_disabled) {
-                Some(standing) => token.role = token.role.max(standing.role),
+                Some(standing) => {
+                    token.role = token.role.max(standing.role);
+                    tier = standing.tier;
+                }
                 None => token.revoked_at = token.revoked_at.or(Some(clock::now())),
             }
         }
-        Ok(Some(token))
+        Ok(Some((token, tier)))
     }
 
     /// The role of a new token: that of its owner.
@@ -149,17 +153,17 @@ impl Desk {
         &self,
         epoch: u64,
         lookup: &Lookup,
-        token: Option<TokenInfo>,
+        token: Option<(TokenInfo, Tier)>,
     ) -> Option<Result<Identity, AccountsError>> {
         let hash = lookup.hash();
         let refusal = match token {
             None => Refusal::Unknown,
-            Some(token) if token.revoked_at.is_some() => {
+            Some((token, _)) if token.revoked_at.is_some() => {
                 self.shared.revocations.announce(token.id);
                 Refusal::Revoked
             }
-            Some(token) => {
-                let identity = Identity::from(&token);
+            Some((token, tier)) => {
+                let identity = Identity::of(&token, tier);
                 if !identity.is_expired(clock::now()) {
                     let known = &self.shared.known;
                     let remembered =

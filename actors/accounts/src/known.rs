@@ -281,7 +281,7 @@ mod tests {
 
     use super::*;
     use crate::scopes::Scopes;
-    use crate::types::Role;
+    use crate::types::{Role, Tier};
 
     const LIMITS: Limits = Limits {
         capacity: 4,
@@ -300,6 +300,7 @@ mod tests {
             name: "t".into(),
             owner: None,
             role: Role::Owner,
+            tier: Tier::Standard,
             scopes: Scopes::UNLIMITED,
             expires_at: None,
         }

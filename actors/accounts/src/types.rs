@@ -136,6 +136,8 @@ pub struct Identity {
     pub owner: Option<Arc<str>>,
     /// What the bearer may do at most.
     pub role: Role,
+    /// How much its owner may ask for, at present.
+    pub tier: Tier,
     /// What the token is limited to; empty: all the rights of its owner.
     pub scopes: Scopes,
     /// When the token stops working; null: not by itself.
@@ -156,9 +158,11 @@ impl Identity {
     }
 }
 
-impl From<&TokenInfo> for Identity {
-    fn from(token: &TokenInfo) -> Self {
+impl Identity {
+    /// Who bears this token, whose owner has this tier.
+    pub(crate) fn of(token: &TokenInfo, tier: Tier) -> Self {
         Self {
+            tier,
             token_id: token.id,
             name: token.name.as_str().into(),
             owner: token.owner.as_deref().map(Arc::from),

@@ -127,13 +127,11 @@ impl Caller {
         match self {
             Self::Local { .. } => None,
             Self::Token(identity) => {
-                Some((Class::SignedIn, Client::Account(identity.owner.clone())))
+                let class = class_of(identity.tier);
+                Some((class, Client::Account(identity.owner.clone())))
             }
             Self::Session(identity) => {
-                let class = match identity.tier {
-                    Tier::Standard => Class::SignedIn,
-                    Tier::Premium => Class::Premium,
-                };
+                let class = class_of(identity.tier);
                 let user = identity.user.to_string();
                 Some((class, Client::Account(Some(user.into()))))
             }
@@ -223,6 +221,13 @@ impl Caller {
             let detail = format!("this needs {missing}");
             Err(Problem::new(&codes::MISSING_SCOPE, detail))
         })
+    }
+}
+
+const fn class_of(tier: Tier) -> Class {
+    match tier {
+        Tier::Standard => Class::SignedIn,
+        Tier::Premium => Class::Premium,
     }
 }
 
@@ -431,6 +436,7 @@ mod tests {
             name: "test".into(),
             owner: None,
             role,
+            tier: Tier::Standard,
             scopes,
             expires_at: None,
         })

@@ -3,6 +3,7 @@
 //! The permission layer knows nothing else. A route that is not in this table is refused, whatever the router says, and
 //! a test holds router, table and OpenAPI document against each other; so a new route cannot be open by oversight.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use accounts::Scope;
@@ -139,6 +140,15 @@ pub static TABLE: LazyLock<Vec<Route>> = LazyLock::new(|| {
     routes.cloned().collect()
 });
 
+/// The places in [`TABLE`] of the routes at each path. Asked for every request.
+static PLACES: LazyLock<HashMap<&'static str, Vec<usize>>> = LazyLock::new(|| {
+    let mut places: HashMap<_, Vec<_>> = HashMap::new();
+    for (place, route) in TABLE.iter().enumerate() {
+        places.entry(route.path).or_default().push(place);
+    }
+    places
+});
+
 /// A route's place in [`TABLE`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RouteId(pub usize);
@@ -151,10 +161,11 @@ impl RouteId {
         } else {
             method
         };
-        TABLE
+        let of_path = PLACES.get(path)?;
+        let place = of_path
             .iter()
-            .position(|route| route.path == path && route.method == *method)
-            .map(Self)
+            .find(|place| TABLE[**place].method == *method);
+        place.copied().map(Self)
     }
 
     /// The route.

@@ -79,6 +79,7 @@ impl Gate for Doorman {
             name: "test".into(),
             owner: (token == "mst_user").then(|| Id::from_bytes([9; 16]).to_string().into()),
             role: Role::Owner,
+            tier: Tier::Standard,
             scopes: scopes.into_iter().collect(),
             expires_at: None,
         });

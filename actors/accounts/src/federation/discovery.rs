@@ -14,10 +14,11 @@ pub(crate) const MAX_DOCUMENT: usize = 64 * 1024;
 
 /// The signatures that are believed on an ID token, if the issuer announces them. None with a shared secret: whoever can check such
 /// a one can make it.
-const BELIEVED: [(&str, Algorithm); 9] = [
+const BELIEVED: [(&str, Algorithm); 10] = [
     ("EdDSA", Algorithm::EdDsa),
     ("ES256", Algorithm::Es256),
     ("ES384", Algorithm::Es384),
+    ("ES512", Algorithm::Es512),
     ("PS256", Algorithm::Ps(Bits::B256)),
     ("PS384", Algorithm::Ps(Bits::B384)),
     ("PS512", Algorithm::Ps(Bits::B512)),

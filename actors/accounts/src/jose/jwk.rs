@@ -3,6 +3,7 @@
 //! A key knows its own algorithms; a token only names a key. A key that says what it is for (`use`, `key_ops`, `alg`) is used for nothing
 //! else, and a set that can be read in two ways (a name twice, secret and public keys mixed) is no set at all.
 
+use p521::ecdsa::signature::Verifier as _;
 use ring::hmac;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256,
@@ -29,6 +30,7 @@ pub(crate) enum Algorithm {
     Ps(Bits),
     Es256,
     Es384,
+    Es512,
     EdDsa,
 }
 
@@ -55,6 +57,7 @@ impl Algorithm {
             "PS512" => Self::Ps(Bits::B512),
             "ES256" => Self::Es256,
             "ES384" => Self::Es384,
+            "ES512" => Self::Es512,
             "EdDSA" => Self::EdDsa,
             _ => return None,
         })
@@ -78,6 +81,7 @@ enum Material {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     P256(Vec<u8>),
     P384(Vec<u8>),
+    P521(Vec<u8>),
     Ed25519([u8; 32]),
 }
 
@@ -91,6 +95,7 @@ impl Material {
             Self::Rsa { .. } => matches!(algorithm, Algorithm::Rs(_) | Algorithm::Ps(_)),
             Self::P256(_) => algorithm == Algorithm::Es256,
             Self::P384(_) => algorithm == Algorithm::Es384,
+            Self::P521(_) => algorithm == Algorithm::Es512,
             Self::Ed25519(_) => algorithm == Algorithm::EdDsa,
         }
     }
@@ -195,6 +200,7 @@ impl VerifyingKey {
             (Material::P384(point), _) => {
                 curve(&ECDSA_P384_SHA384_FIXED, point, message, signature)
             }
+            (Material::P521(point), _) => p521(point, message, signature),
             (Material::Ed25519(point), _) => curve(&ED25519, point, message, signature),
             _ => false,
         }
@@ -217,6 +223,7 @@ fn material(jwk: &Map<String, Value>) -> Option<Material> {
         "EC" => match text("crv")? {
             "P-256" => point::<32>(text("x")?, text("y")?).map(Material::P256),
             "P-384" => point::<48>(text("x")?, text("y")?).map(Material::P384),
+            "P-521" => point::<66>(text("x")?, text("y")?).map(Material::P521),
             _ => None,
         },
         "OKP" if text("crv")? == "Ed25519" => {
@@ -285,6 +292,16 @@ fn curve(
 ) -> bool {
     let key = UnparsedPublicKey::new(how, point);
     key.verify(message, signature).is_ok()
+}
+
+/// The one curve that the library of the others does not have.
+fn p521(point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let key = p521::ecdsa::VerifyingKey::from_sec1_bytes(point);
+    let signature = p521::ecdsa::Signature::from_slice(signature);
+    let (Ok(key), Ok(signature)) = (key, signature) else {
+        return false;
+    };
+    key.verify(message, &signature).is_ok()
 }
 
 /// Keys by name.

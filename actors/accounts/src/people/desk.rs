@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use ground::audit::{self, Entry, Outcome};
 use ground::db::Conn;
+use ground::mail::Mail;
 use ground::{Db, DbError, Id, Page, PageRequest, Secret, clock};
 use tokio::sync::Semaphore;
 
@@ -24,6 +25,7 @@ use super::store;
 use super::types::{Change, Invite, NewUser, Requester, User};
 use crate::config::Config;
 use crate::ports::{PersonalData, Shared};
+use crate::recovery::{Letters, queued};
 use crate::store::RevokedToken;
 use crate::types::Role;
 
@@ -43,6 +45,7 @@ pub(crate) struct Desk {
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) factors: Arc<dyn SecondFactor>,
     pub(crate) places: Arc<Semaphore>,
+    pub(crate) letters: Letters,
     /// What other domains keep of people.
     pub(crate) personal: Arc<[Arc<dyn PersonalData>]>,
 }
@@ -56,6 +59,7 @@ impl Desk {
         factors: Arc<dyn SecondFactor>,
     ) -> Self {
         Self {
+            letters: Letters::new(config.public_url.as_deref()),
             db,
             shared,
             config,
@@ -132,6 +136,9 @@ impl Desk {
         let (invite, hash) = once::draw(INVITE_PREFIX)?;
         let invite = invite_to(invite, user.role, Some(user.id));
         let invite = kept.is_none().then_some(invite);
+        let mail = invite
+            .as_ref()
+            .and_then(|invite| self.mailed(invite, &user));
         let (made, given, max_users) = (user.clone(), invite.clone(), self.config.max_users);
         self.db
             .write(async move |tx| {
@@ -141,6 +148,9 @@ impl Desk {
                 }
                 if let Some(invite) = &given {
                     store::add_invite(tx, invite, &hash, by.user, made.created_at).await?;
+                }
+                if let Some(mail) = &mail {
+                    queued(tx, mail).await?;
                 }
                 let entry = entry(&by, "user.create", made.id).with("role", made.role.word());
                 Ok(audit::append(tx, &entry).await?)
@@ -156,15 +166,17 @@ impl Desk {
         new: NewInvite,
     ) -> Result<Invite, PeopleError> {
         let (token, hash) = once::draw(INVITE_PREFIX)?;
-        let invite = match new {
+        let (invite, mail) = match new {
             NewInvite::Role(role) => {
                 rules::may_make(by.asker(), role)?;
-                invite_to(token, role, None)
+                (invite_to(token, role, None), None)
             }
             NewInvite::User(id) => {
                 let user = self.find(id).await?.ok_or(PeopleError::NotFound)?;
                 rules::may_do(by.asker(), &user, Deed::Password, 1)?;
-                invite_to(token, user.role, Some(id))
+                let invite = invite_to(token, user.role, Some(id));
+                let mail = self.mailed(&invite, &user);
+                (invite, mail)
             }
         };
         let given = invite.clone();
@@ -173,6 +185,9 @@ impl Desk {
                 store::add_invite(tx, &given, &hash, by.user, clock::now()).await?;
                 if store::count_invites(tx).await? > i64::from(MAX_INVITES) {
                     return Err(PeopleError::TooMany { limit: MAX_INVITES });
+                }
+                if let Some(mail) = &mail {
+                    queued(tx, mail).await?;
                 }
                 let mut entry = Entry::new(by.actor.clone(), "invite.create", by.source.clone())
                     .on(given.id)
@@ -252,6 +267,13 @@ impl Desk {
         self.sessions.user_changed(id);
         self.sessions_ended(&changed?);
         Ok(())
+    }
+
+    /// The mail with which somebody hears of an invitation. Whoever made it has its text too: where no mail goes, they hand it on.
+    fn mailed(&self, invite: &Invite, user: &User) -> Option<Mail> {
+        let letters = &self.letters;
+        let mail = letters.invitation(&user.email, &invite.token, invite.expires_at);
+        Some(mail.ok()?.about(user.id))
     }
 
     /// Tokens that ended, or whose owner has another role: what is remembered of them is not believed any more.

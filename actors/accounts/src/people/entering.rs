@@ -32,6 +32,7 @@ use super::sign_in_error::SignInError;
 use super::store::{self, Known, OpenInvite};
 use super::types::{Credentials, PasswordChange, Registration, Requester, Setup, User};
 use crate::config::RegistrationPolicy;
+use crate::recovery::Posted;
 use crate::sessions::{Method, SignIn, TokenPair};
 use crate::token::TokenHash;
 use crate::types::{Role, Tier};
@@ -108,6 +109,7 @@ impl Desk {
         let set = invite.as_ref().and_then(|invite| invite.user);
         let key = draft.email.key.clone();
         let user = draft.into_user(Role::Member, Tier::Standard, true, clock::now());
+        let proof = Posted::proof(&self.letters, &user)?;
         let (from, max_users) = (source, self.config.max_users);
         let sessions = Arc::clone(&self.sessions);
         let ended = self
@@ -120,6 +122,10 @@ impl Desk {
                     let user = invited(tx, invite.as_ref(), &user).await?;
                     make_room(tx, max_users).await?;
                     let is_free = store::add(tx, &user, &key, Some(&kept)).await?;
+                    if let Some(proof) = proof.as_ref().filter(|_| is_free) {
+                        // Where there is no room for the mail, it can be asked for again later.
+                        proof.post(tx, true).await?;
+                    }
                     let told = told_of_registration(&user, is_free, from.clone());
                     audit::append(tx, &told).await?;
                     Ok(Vec::new())

@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::error::RecoveryError;
 use super::letters::Letters;
-use super::store::{self, NewToken, Taken};
+use super::posted::Posted;
+use super::store::{self, Taken};
 use super::types::{Holder, Kind, NewEmail, Reset};
 use crate::people::{self, Account, Email, Guess, Kept, SecondFactor, User, Verdict};
 use crate::ports::Shared;
@@ -23,9 +24,6 @@ use crate::token::TokenHash;
 
 /// After how long who asks for a new password is answered, whatever there was to do: longer than doing it takes.
 const ANSWER_AFTER: Duration = Duration::from_millis(250);
-/// Mails of one kind for one account, within this span.
-const MAX_MAILS: i64 = 3;
-const MAILS_SPAN: Duration = Duration::from_hours(1);
 /// How long a notice is worth sending.
 const NOTICE_LIFETIME: Duration = Duration::from_hours(3 * 24);
 
@@ -36,12 +34,6 @@ pub(crate) struct Desk {
     shared: Shared,
     factors: Arc<dyn SecondFactor>,
     letters: Letters,
-}
-
-/// A token on its way, with its mail.
-struct Posted {
-    token: NewToken,
-    mail: Mail,
 }
 
 impl Desk {
@@ -73,7 +65,7 @@ impl Desk {
         let user = people::user_with_key(&self.db, &email.key).await?;
         let (token, hash) = people::draw(Kind::Reset.prefix())?;
         let posted = match &user {
-            Some(user) => self.posted(user.id, Kind::Reset, &user.email, &token, hash),
+            Some(user) => self.posted((user.id, &user.email), Kind::Reset, (&token, hash)),
             None => Err(MailError(Vec::new())),
         };
         self.db
@@ -82,7 +74,7 @@ impl Desk {
                     (None, _) => Some("unknown_user"),
                     (Some(user), _) if user.disabled_at.is_some() => Some("disabled"),
                     (Some(_), Err(_)) => Some("no_mail_address"),
-                    (Some(_), Ok(posted)) => post(tx, posted, true).await?,
+                    (Some(_), Ok(posted)) => posted.post(tx, true).await?,
                 };
                 let entry = Entry::new(Actor::Anonymous, "password.forgot", source.clone());
                 let entry = match &user {
@@ -157,7 +149,7 @@ impl Desk {
             return Err(RecoveryError::AlreadyVerified);
         }
         let (token, hash) = people::draw(Kind::Verify.prefix())?;
-        let posted = self.posted(user.id, Kind::Verify, &user.email, &token, hash);
+        let posted = self.posted((user.id, &user.email), Kind::Verify, (&token, hash));
         let posted = posted.map_err(|error| unmailable("/email", &error))?;
         let entry = Entry::new(by.actor(), "email.verify_asked", by.source).on(by.user);
         self.db
@@ -173,7 +165,7 @@ impl Desk {
         let email = people::check_email("/new_email", &new.email).map_err(invalid)?;
         let user = self.proven(&by, new.password).await?;
         let (token, hash) = people::draw(Kind::Change.prefix())?;
-        let posted = self.posted(user.id, Kind::Change, &email.text, &token, hash);
+        let posted = self.posted((user.id, &email.text), Kind::Change, (&token, hash));
         let posted = posted.map_err(|error| unmailable("/new_email", &error))?;
         let notice = Letters::change_asked(&user.email, clock::now() + NOTICE_LIFETIME);
         let notice = notice.ok().map(|notice| notice.about(user.id));
@@ -231,24 +223,11 @@ impl Desk {
 
     fn posted(
         &self,
-        user: Id,
+        to: (Id, &str),
         kind: Kind,
-        to: &str,
-        token: &Secret,
-        hash: TokenHash,
+        (token, hash): (&Secret, TokenHash),
     ) -> Result<Posted, MailError> {
-        let now = clock::now();
-        let mail = self.letters.token(kind, to, token, now + kind.lifetime())?;
-        let mail = mail.about(user);
-        let new_email = (kind != Kind::Reset).then(|| to.to_owned());
-        let token = NewToken {
-            hash,
-            user,
-            kind,
-            new_email,
-            now,
-        };
-        Ok(Posted { token, mail })
+        Posted::new(&self.letters, to, kind, (token, hash))
     }
 }
 
@@ -348,39 +327,9 @@ async fn take_over(
     Ok(())
 }
 
-/// Keeps a token and queues its mail, unless that would be one too many; then tells why not. One that `mails` not counts all the same,
-/// and nobody can use it: nobody was told.
-async fn post(
-    tx: &mut Conn,
-    posted: &Posted,
-    mails: bool,
-) -> Result<Option<&'static str>, DbError> {
-    let token = &posted.token;
-    // Of two who ask at the same moment, the second sees what the first did.
-    people::user_to_change(tx, token.user).await?;
-    let since = token.now - MAILS_SPAN;
-    if store::made_since(tx, token.user, token.kind, since).await? >= MAX_MAILS {
-        return Ok(Some("too_many_mails"));
-    }
-    let queued = if mails {
-        enqueue(tx, &posted.mail).await
-    } else {
-        Ok(())
-    };
-    match queued {
-        Ok(()) => {
-            store::add(tx, token).await?;
-            Ok(None)
-        }
-        // Said before any statement of it failed, and no business of a stranger.
-        Err(DbError::Busy { .. }) => Ok(Some("mail_queue_full")),
-        Err(error) => Err(error),
-    }
-}
-
-/// The same for who is known, and may hear why not.
+/// Posts for who is known, and may hear why it is refused.
 async fn post_or_refuse(tx: &mut Conn, posted: &Posted, mails: bool) -> Result<(), RecoveryError> {
-    match post(tx, posted, mails).await? {
+    match posted.post(tx, mails).await? {
         None => Ok(()),
         Some("too_many_mails") => Err(RecoveryError::TooManyMails),
         Some(_) => Err(RecoveryError::Store(DbError::Busy {

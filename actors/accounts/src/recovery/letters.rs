@@ -72,6 +72,30 @@ impl Letters {
         Mail::new(to, subject, text, name, expires_at)
     }
 
+    /// The mail with an invitation for somebody who has an account and no password yet.
+    pub(crate) fn invitation(
+        &self,
+        to: &str,
+        invite: &Secret,
+        expires_at: Micros,
+    ) -> Result<Mail, MailError> {
+        let invite = invite.expose();
+        let how = match &self.public_url {
+            Some(url) => format!(
+                "Open this link to set your password:\n\n{url}/register#invite={invite}\n\nor enter this invitation, with this address:\n\n{invite}\n"
+            ),
+            None => format!(
+                "Enter this invitation where you are asked for it, with this address and a password of yours (or send them to \
+                 POST /api/v1/auth/register):\n\n{invite}\n"
+            ),
+        };
+        let text = format!(
+            "Hello,\n\nan account was made for you with this address.\n\n{how}\nIt works once, for seven days.\n\n\
+             If you know nothing of it, do nothing: without a password nobody can use the account.\n"
+        );
+        Mail::new(to, "Your account", text, "user.invite", expires_at)
+    }
+
     /// The notice that the password was changed.
     pub(crate) fn password_changed(to: &str, not_after: Micros) -> Result<Mail, MailError> {
         let text = "Hello,\n\nthe password of your account was changed just now, with a token that was mailed to this address.\n\n\

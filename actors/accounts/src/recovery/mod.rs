@@ -19,6 +19,7 @@ mod error;
 mod handle;
 mod letters;
 mod messages;
+mod posted;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -30,5 +31,7 @@ pub use types::{Holder, NewEmail, Reset};
 
 pub(crate) use actor::RecoveryActor;
 pub(crate) use desk::Desk;
+pub(crate) use letters::Letters;
 pub(crate) use messages::RecoveryMsg;
+pub(crate) use posted::{Posted, queued};
 pub(crate) use store::close_mailed;

@@ -122,10 +122,15 @@ impl Checked {
         if self.begins > now.saturating_add(LEEWAY_S) {
             return Err(AccessError::Early);
         }
-        Ok(Bearer {
+        Ok(self.bearer())
+    }
+
+    /// Whose it is, whenever.
+    pub(crate) fn bearer(&self) -> Bearer {
+        Bearer {
             user: Id::from_bytes(self.user),
             session: Id::from_bytes(self.session),
-        })
+        }
     }
 }
 

@@ -74,6 +74,13 @@ impl Sessions {
             .ok_or(SessionError::Ended)
     }
 
+    /// The session that an access token of ours names, and its user, whether or not it is valid any more; nothing for a token of a key that
+    /// is not known. Enough to end it, and not to let anybody in.
+    pub fn named_by(&self, token: &str) -> Option<(Id, Id)> {
+        let named = self.memory.keys.now().named_by(token)?;
+        Some((named.session, named.user))
+    }
+
     /// Ends a session: when this returns it is stored, the session's tokens are refused and its streams are told. Ending it again is no
     /// error.
     ///

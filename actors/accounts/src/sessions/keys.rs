@@ -168,6 +168,12 @@ impl Ring {
         Ok(bearer)
     }
 
+    /// Whom a token names, valid or not; nothing for one that these keys have not signed.
+    pub(crate) fn named_by(&self, token: &str) -> Option<Bearer> {
+        let checked = access::check(&self.set, token).ok()?;
+        Some(checked.bearer())
+    }
+
     /// Each key once, our own first.
     fn all(&self) -> impl Iterator<Item = (&str, &[u8; 32])> {
         let own = self.own.as_ref().map(|(own, _)| (own.kid(), own.public()));

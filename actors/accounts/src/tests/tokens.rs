@@ -33,7 +33,7 @@ async fn a_token_is_created_used_and_revoked() {
         assert!(house.accounts.has_tokens().await.expect("readable"));
 
         let identity = house.verify(&secret).await.expect("valid");
-        assert_eq!(identity, Identity::from(&told));
+        assert_eq!(identity, Identity::of(&told, Tier::Standard));
         assert_eq!(identity.name.as_ref(), "laptop");
         assert_eq!(
             (identity.role, identity.owner.as_deref()),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use accounts::{Accounts, Identity, Role};
+use accounts::{Accounts, Identity, Role, Tier};
 use futures::future::BoxFuture;
 use futures::{SinkExt, StreamExt};
 use ground::{Db, Id};
@@ -40,6 +40,7 @@ impl Gate for OpenGate {
             name: "test".into(),
             owner: None,
             role: Role::Owner,
+            tier: Tier::Standard,
             scopes: [].into_iter().collect(),
             expires_at: None,
         };

@@ -74,6 +74,11 @@ impl FromRequestParts<AppState> for Delivery {
 }
 
 impl Delivery {
+    /// Whether they are to be in cookies, which replace those that are there.
+    pub(crate) const fn is_in_cookies(self) -> bool {
+        self.in_cookies
+    }
+
     /// The same, and in cookies in any case when the client showed one.
     pub(crate) fn in_cookies_if(self, showed_cookie: bool) -> Self {
         Self {

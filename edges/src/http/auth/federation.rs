@@ -22,6 +22,7 @@ use utoipa_axum::routes;
 use super::cookies::{Holds, Jar};
 use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::factors::Own;
+use super::left::Left;
 use crate::http::caller::OwnPage;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
@@ -525,12 +526,15 @@ pub(crate) async fn callback(
         (status = 504, description = "`dependency.timeout`")))]
 pub(crate) async fn finish(
     State(edge): State<AppState>,
-    back: Back,
+    (back, left): (Back, Left),
     delivery: Delivery,
     Json(body): Json<FinishBody>,
 ) -> Result<(HeaderMap, Answer<FinishedBody>), Problem> {
     let finish = body.finish(back)?;
     let finished = edge.handles.accounts.federation().finish(finish).await?;
+    if let Finished::SignedIn { .. } = &finished {
+        left.end(&edge).await;
+    }
     Ok(FinishedBody::of(finished, delivery))
 }
 

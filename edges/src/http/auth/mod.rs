@@ -12,6 +12,7 @@ pub(crate) mod cookies;
 pub(crate) mod delivery;
 pub(super) mod factors;
 pub(super) mod federation;
+mod left;
 pub(super) mod passkeys;
 mod people;
 pub(super) mod recovery;

@@ -17,6 +17,7 @@ use utoipa_axum::routes;
 
 use super::delivery::{CookieQuery, Delivery, TokensBody};
 use super::factors::Own;
+use super::left::Left;
 use crate::http::concern::Concern;
 use crate::http::input::{Json, PathId};
 use crate::http::problem::Problem;
@@ -250,13 +251,16 @@ pub(crate) async fn begin_login(
 pub(crate) async fn finish_login(
     State(edge): State<AppState>,
     CameFrom(source): CameFrom,
+    left: Left,
     delivery: Delivery,
     Json(body): Json<ProofBody>,
 ) -> Result<(HeaderMap, Answer<TokensBody>), Problem> {
     let passkeys = edge.handles.accounts.passkeys();
     #[rustfmt::skip]
     let sign_in = PasskeySignIn { challenge: body.challenge_id, credential: body.credential, source };
-    Ok(delivery.of(&passkeys.finish_sign_in(sign_in).await?))
+    let tokens = passkeys.finish_sign_in(sign_in).await?;
+    left.end(&edge).await;
+    Ok(delivery.of(&tokens))
 }
 
 /// Begin to make a passkey

@@ -13,6 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::delivery::{CookieQuery, Delivery, TokensBody};
+use super::left::Left;
 use super::requester::Asking;
 use crate::http::concern::Concern;
 use crate::http::input::Json;
@@ -235,6 +236,8 @@ pub(crate) async fn register(
 
 /// Sign in
 ///
+/// With `cookie=true` the session whose cookies the browser still has ends.
+///
 /// After three wrong passwords for an account (ten from an address) each further attempt has to wait, up to a minute. An unknown
 /// address, a wrong password and an account that may not sign in get the same answer.
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "people", params(CookieQuery), request_body = LoginBody,
@@ -244,11 +247,14 @@ pub(crate) async fn register(
 pub(crate) async fn login(
     State(edge): State<AppState>,
     CameFrom(source): CameFrom,
+    left: Left,
     delivery: Delivery,
     Json(body): Json<LoginBody>,
 ) -> Result<(HeaderMap, Answer<TokensBody>), Problem> {
     let people = edge.handles.accounts.people();
-    Ok(delivery.of(&people.sign_in(body.into(), source).await?))
+    let tokens = people.sign_in(body.into(), source).await?;
+    left.end(&edge).await;
+    Ok(delivery.of(&tokens))
 }
 
 /// Change one's own password

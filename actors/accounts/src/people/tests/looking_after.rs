@@ -7,6 +7,7 @@ use ground::{PageRequest, args};
 use super::*;
 use crate::draft;
 use crate::token;
+use crate::types::Identity;
 use crate::types::{NewToken, TokenInfo};
 
 fn role(role: Role) -> Change {
@@ -57,7 +58,12 @@ async fn token_of(room: &Room, user: &User) -> (TokenInfo, crate::token::TokenHa
     .expect("added");
     let known = &room.desk.shared.known;
     known
-        .remember(known.epoch(), hash, (&info).into(), None)
+        .remember(
+            known.epoch(),
+            hash,
+            Identity::of(&info, Tier::Standard),
+            None,
+        )
         .expect("remembered");
     (info, hash)
 }
