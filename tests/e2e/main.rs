@@ -9,7 +9,8 @@
 //! * `process`, `service`, `configuration`, `database`, `disk` are what an operator and a machine do to the daemon.
 //! * `http_input`, `bad_input`, `repeats`, `access`, `sessions`, `factors`, `overload`, `armour` are what clients do to it,
 //!   `schemathesis` what a program does that has read the description; `every_route` is who may do what; `people` is who they are,
-//!   `federation` how they come in from outside, `passkeys` with what an authenticator holds, `personal_data` what is kept of them.
+//!   `federation` how they come in from outside, `passkeys` with what an authenticator holds, `personal_data` what is kept of them,
+//!   `mishaps` what goes wrong in between.
 //! * `terminals`, `terminal_frames` are what the domain promises; `cli` is the command line, `top` its full screen,
 //!   `supervision` the tree, `drills` faults on purpose, `watchdog` what holds it up, `ledger` what is remembered of it,
 //!   `audit` what people did, `mail` what is sent to them, `recovery` how they get in again with it.
@@ -30,6 +31,7 @@ mod first_light;
 mod http_input;
 mod ledger;
 mod mail;
+mod mishaps;
 mod overload;
 mod passkeys;
 mod people;

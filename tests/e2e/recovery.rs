@@ -2,6 +2,7 @@
 //!
 //! Domains: `accounts`, `mail`.
 
+use http::Method;
 use kit::smtp::{Received, Sink};
 use kit::{Client, Daemon, PATIENCE, Reply, SharedDatabase, eventually, on_both_databases};
 use serde_json::json;
@@ -12,11 +13,51 @@ on_both_databases![
     a_forgotten_password_is_set_anew_by_mail,
     an_address_is_changed_by_whoever_reads_it,
     what_was_promised_survives_a_kill,
+    a_reset_that_is_cut_short_is_done_or_not,
 ];
 
 const ANN: &str = "ann@example.org";
 const PASSWORD: &str = "quartz lantern ferry";
 const NEW_PASSWORD: &str = "another plum harbour";
+
+/// Killed at whatever moment of it: either the new password and a token that is used up, or the old one and a token that still works.
+async fn a_reset_that_is_cut_short_is_done_or_not(database: SharedDatabase) {
+    let sink = Sink::start().await;
+    let mut house = house(&sink, &database).await;
+    let (mut present, mut next) = (PASSWORD.to_owned(), NEW_PASSWORD.to_owned());
+    for round in 0..3 {
+        forgot(&house, ANN).await.expect(202);
+        let mails = async || {
+            let subject = Some("Set a new password".to_owned());
+            let received = sink.received().into_iter();
+            let mails = received.filter(|mail| mail.header("Subject") == subject);
+            mails.collect::<Vec<_>>()
+        };
+        let mail = eventually(PATIENCE, async || {
+            mails().await.into_iter().nth(round).ok_or("a mail")
+        });
+        let token = token_in(&mail.await);
+        let body = json!({ "token": token, "password": next });
+        let path = "/api/v1/auth/password/reset";
+        let asked = house.anonymous().request(Method::POST, path).json(&body);
+        let (asked, home) = tokio::join!(asked.try_send(), house.kill9());
+        let config = format!(
+            "[accounts]\npublic_url = \"https://mainstay.example.org\"\n\n{}",
+            sink.section()
+        );
+        let again = daemon().database(&database).home(&home).config(config);
+        house = again.start().await;
+        let is_done = sign_in(&house, ANN, &next).await.status == 200;
+        assert!(is_done || asked.is_err(), "what was answered is done");
+        let old = sign_in(&house, ANN, &present).await;
+        assert_eq!(old.status, if is_done { 401 } else { 200 });
+        let repeated = house.anonymous().post(path, &body).await;
+        assert_eq!(repeated.status, if is_done { 403 } else { 204 });
+        sign_in(&house, ANN, &next).await.expect(200);
+        std::mem::swap(&mut present, &mut next);
+    }
+    house.stop().await;
+}
 
 /// A daemon whose mails go to a server, and its first owner.
 async fn house(sink: &Sink, database: &SharedDatabase) -> Daemon {

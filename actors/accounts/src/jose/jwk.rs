@@ -161,6 +161,8 @@ impl VerifyingKey {
         };
         let label = match jwk.get("alg") {
             None => None,
+            // Keys of P-521 are found with the curve's number in the label, as in the examples of RFC 7520. They have one algorithm.
+            Some(Value::String(name)) if name == "ES521" => Some(Algorithm::Es512),
             Some(Value::String(name)) => Some(Algorithm::named(name)?),
             Some(_) => return None,
         };
