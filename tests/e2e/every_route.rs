@@ -85,6 +85,7 @@ const TABLE: &str = "
     PATCH  /api/v1/users/{id}                            401    403    403   403    ok    ok
     GET    /api/v1/users/{id}/export                     401    404     ok   404    ok    ok
     POST   /api/v1/users/{id}/invites                    401    403    403   403    ok    ok
+    DELETE /api/v1/users/{id}/factors                    401    403    403   403    ok    ok
     POST   /api/v1/users/{id}/password                   401    403    403   403    ok    ok
     DELETE /api/v1/users/{id}/sessions                   401    403    403   403    ok    ok
     DELETE /api/v1/users/{id}                            401    403    403   403    ok    ok

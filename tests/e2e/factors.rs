@@ -171,6 +171,23 @@ async fn an_app_and_its_recovery_codes_protect_a_sign_in() {
     let disabled = user.post("/api/v1/auth/totp/disable", &proof).await;
     disabled.expect(204);
     login(&daemon, None).await.expect(200);
+
+    // Set up again, and everything lost: the operator of the machine helps.
+    let enrolled = user.post("/api/v1/auth/totp/enroll", &json!({})).await;
+    let enrolled = enrolled.expect(200).json();
+    let second = enrolled["secret"].as_str().expect("a secret");
+    let confirmed = with_next_code(second, async |code| {
+        let body = json!({ "totp_code": code });
+        user.post("/api/v1/auth/totp/confirm", &body).await
+    });
+    confirmed.await.expect(200);
+    login(&daemon, None).await.problem(401);
+    daemon
+        .cli(&["user", "remove-factors", EMAIL])
+        .await
+        .expect(0);
+    user.get("/api/v1/me").await.problem(401);
+    login(&daemon, None).await.expect(200);
     let ended = daemon.stop().await;
     for told in codes.iter().filter_map(Value::as_str).chain([secret]) {
         assert!(!ended.stderr.contains(told), "the log holds a secret");

@@ -461,6 +461,9 @@ pub(crate) enum UserVerb {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Take a user's authenticator app and recovery codes away, when both are lost; all sessions of the user end
+    #[command(after_help = "Example:\n  mainstay user remove-factors ada@example.com")]
+    RemoveFactors(UserArgs),
     /// Give a user another role
     #[command(after_help = "Example:\n  mainstay user role ada@example.com admin")]
     Role {

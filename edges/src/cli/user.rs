@@ -1,4 +1,4 @@
-//! `user add|list|disable|enable|passwd|role|export|erase`: people, as the local operator looks after them.
+//! `user add|list|disable|enable|passwd|remove-factors|role|export|erase`: people, as the local operator looks after them.
 
 use ground::{Micros, Secret};
 use serde::Deserialize;
@@ -48,6 +48,14 @@ pub(crate) fn run(session: &Session, verb: UserVerb) -> Result<Exit, Failure> {
             email,
             password_stdin,
         } => passwd(&client, &email, password_stdin)?,
+        UserVerb::RemoveFactors(args) => {
+            let target = format!("{USERS}/{}/factors", id_of(&client, &args.email)?);
+            block_on(client.delete(&target))?;
+            screen::hint(&format!(
+                "{} has no authenticator app and no recovery codes any more; sessions have ended",
+                args.email
+            ));
+        }
         UserVerb::Role { email, role } => {
             change(&client, &email, &json!({"role": role.word()}))?;
             screen::hint(&format!("{email} is {} now", role.word()));

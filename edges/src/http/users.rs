@@ -43,6 +43,11 @@ pub(super) const CONCERN: Concern = Concern {
         route(Method::GET, "/api/v1/users/{id}/export", Needs::Unlimited),
         creating_secret("/api/v1/users/{id}/invites", Needs::Everything),
         route(
+            Method::DELETE,
+            "/api/v1/users/{id}/factors",
+            Needs::Everything,
+        ),
+        route(
             Method::POST,
             "/api/v1/users/{id}/password",
             Needs::Everything,
@@ -82,7 +87,7 @@ pub(super) const CONCERN: Concern = Concern {
         (
             "accounts.own_password",
             409,
-            "One's own password is changed by showing it: `POST /api/v1/auth/password/change`.",
+            "One's own password is changed by showing it (`POST /api/v1/auth/password/change`), one's own second factor taken away by a code of it.",
         ),
         (
             "accounts.stale_user",
@@ -112,6 +117,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(export))
         .routes(routes!(invite_user))
         .routes(routes!(set_password))
+        .routes(routes!(remove_factors))
 }
 
 /// What somebody may do at most, from most to least.
@@ -567,6 +573,22 @@ pub(crate) async fn invite_user(
     let people = edge.handles.accounts.people();
     let invite = people.invite(by, NewInvite::User(id)).await?;
     Ok((StatusCode::CREATED, Answer(invite.into())))
+}
+
+/// Take somebody else's second factors away
+///
+/// For who has lost the authenticator app and the recovery codes. All their sessions end; passkeys stay.
+#[utoipa::path(delete, path = "/api/v1/users/{id}/factors", tag = "people", params(("id" = String, Path, format = "uuid")),
+    responses((status = 204, description = "There are none any more"), (status = 403, description = "`accounts.only_owners`"),
+        (status = 404, description = "`accounts.user_not_found`"), (status = 409, description = "`accounts.own_password`")))]
+pub(crate) async fn remove_factors(
+    State(edge): State<AppState>,
+    Asking(by): Asking,
+    PathId(id): PathId,
+) -> Result<StatusCode, Problem> {
+    let people = edge.handles.accounts.people();
+    people.remove_factors(by, id).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Set somebody else's password

@@ -41,3 +41,4 @@ pub use recovery::RECOVERY_CODES;
 pub use types::{By, Enrolment, FactorOverview, TotpState};
 
 pub(crate) use manager::{FactorsActor, Seed};
+pub(crate) use store::remove_all;

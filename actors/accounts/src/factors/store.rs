@@ -192,11 +192,7 @@ pub(crate) async fn redeem(
         }
         match &then {
             Then::Nothing => {}
-            Then::Remove => {
-                replace_codes(tx, user, &[]).await?;
-                tx.execute("DELETE FROM totp_factors WHERE user_id = $1", args![user])
-                    .await?;
-            }
+            Then::Remove => remove_all(tx, user).await?,
             Then::Renew(codes) => replace_codes(tx, user, codes).await?,
         }
         for entry in &entries {
@@ -205,6 +201,14 @@ pub(crate) async fn redeem(
         Ok(true)
     })
     .await
+}
+
+/// Takes the app and the recovery codes away, if there are any.
+pub(crate) async fn remove_all(tx: &mut Conn, user: Id) -> Result<(), DbError> {
+    replace_codes(tx, user, &[]).await?;
+    tx.execute("DELETE FROM totp_factors WHERE user_id = $1", args![user])
+        .await?;
+    Ok(())
 }
 
 /// Keeps an entry of something that changed nothing.

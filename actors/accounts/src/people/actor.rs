@@ -81,6 +81,7 @@ impl Worker for PeopleActor {
             PeopleMsg::Create { .. } => "create",
             PeopleMsg::Change { .. } => "change",
             PeopleMsg::SetPassword { .. } => "set_password",
+            PeopleMsg::RemoveFactors { .. } => "remove_factors",
             PeopleMsg::Invite { .. } => "invite",
             PeopleMsg::Export { .. } => "export",
             PeopleMsg::Erase { .. } => "erase",
@@ -146,6 +147,12 @@ impl PeopleActor {
                 self.serve(cx, reply, move |desk| async move {
                     let changed = desk.change(by.clone(), id, version, change).await;
                     desk.tell_denied(&by, "user.change", changed).await
+                });
+            }
+            PeopleMsg::RemoveFactors { by, id, reply } => {
+                self.serve(cx, reply, move |desk| async move {
+                    let removed = desk.remove_factors(by.clone(), id).await;
+                    desk.tell_denied(&by, "factor.remove", removed).await
                 });
             }
             PeopleMsg::SetPassword {

@@ -24,6 +24,7 @@ use super::rules::{self, Deed, Denied};
 use super::store;
 use super::types::{Change, Invite, NewUser, Requester, User};
 use crate::config::Config;
+use crate::factors;
 use crate::ports::{PersonalData, Shared};
 use crate::recovery::{Letters, queued};
 use crate::store::RevokedToken;
@@ -266,6 +267,27 @@ impl Desk {
             .await;
         self.sessions.user_changed(id);
         self.sessions_ended(&changed?);
+        Ok(())
+    }
+
+    /// Takes the second factors of somebody else away who has lost them. Whoever may do that may set a password too, so it is no less
+    /// guarded than that; all sessions end, since one of them may be why.
+    pub(crate) async fn remove_factors(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
+        let sessions = Arc::clone(&self.sessions);
+        let removed = self
+            .db
+            .write(async move |tx| {
+                let user = store::user_to_change(tx, id)
+                    .await?
+                    .ok_or(PeopleError::NotFound)?;
+                rules::may_do(by.asker(), &user, Deed::Password, 1)?;
+                factors::remove_all(tx, id).await?;
+                audit::append(tx, &entry(&by, "factor.remove", id)).await?;
+                Ok::<_, PeopleError>(sessions.end_all(tx, id, None, by.on_record()).await?)
+            })
+            .await;
+        self.sessions.user_changed(id);
+        self.sessions_ended(&removed?);
         Ok(())
     }
 

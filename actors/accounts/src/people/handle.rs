@@ -210,6 +210,15 @@ impl People {
         self.address.ask(ask).await?
     }
 
+    /// Takes somebody else's authenticator app and recovery codes away, if there are any; all their sessions end. Passkeys stay.
+    ///
+    /// # Errors
+    /// `Refused`, `NotFound`.
+    pub async fn remove_factors(&self, by: Requester, id: Id) -> Result<(), PeopleError> {
+        let ask = |reply| PeopleMsg::RemoveFactors { by, id, reply };
+        self.address.ask(ask).await?
+    }
+
     /// Gives out an invitation, good for one use within seven days. Its text is told this once.
     ///
     /// # Errors

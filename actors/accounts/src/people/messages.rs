@@ -88,6 +88,12 @@ pub(crate) enum PeopleMsg {
         password: Secret,
         reply: Answer<()>,
     },
+    /// Take somebody else's second factors away.
+    RemoveFactors {
+        by: Requester,
+        id: Id,
+        reply: Answer<()>,
+    },
     /// Give out an invitation.
     Invite {
         by: Requester,
