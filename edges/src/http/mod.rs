@@ -27,6 +27,7 @@ mod concern;
 mod docs;
 mod drills;
 mod events;
+mod exports;
 mod gate;
 mod health;
 mod input;

@@ -7,21 +7,20 @@
 
 use std::sync::Arc;
 
-use accounts::{Change, FRESH_FOR, Invite, NewInvite, NewUser, Role, Tier, User};
+use accounts::{Change, Invite, NewInvite, NewUser, Role, Tier, User};
 use axum::Json as Answer;
 use axum::extract::State;
 use ground::{Id, Micros, Page, PageRequest, Secret};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderName, Method, StatusCode};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::auth::Asking;
-use super::caller::Caller;
 use super::concern::Concern;
+use super::exports;
 use super::input::{IfMatch, Json, PageQuery, PathId, Query};
 use super::problem::Problem;
 use super::routes::{Needs, creating_secret, route};
@@ -110,11 +109,11 @@ pub(super) const CONCERN: Concern = Concern {
 fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(me, change_me))
-        .routes(routes!(export_me))
+        .routes(routes!(exports::export_me))
         .routes(routes!(list, create))
         .routes(routes!(invite))
         .routes(routes!(show, change, erase))
-        .routes(routes!(export))
+        .routes(routes!(exports::export))
         .routes(routes!(invite_user))
         .routes(routes!(set_password))
         .routes(routes!(remove_factors))
@@ -525,38 +524,6 @@ pub(crate) async fn erase(
 ) -> Result<StatusCode, Problem> {
     edge.handles.accounts.people().erase(by, id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Export what is kept of oneself
-///
-/// Everything but secrets: one member for each sort of data. With a recent sign-in.
-#[utoipa::path(get, path = "/api/v1/me/export", tag = "people",
-    responses((status = 200, body = Object, description = "One member for each sort of data"),
-        (status = 403, description = "`accounts.not_fresh`, `http.not_a_user`")))]
-pub(crate) async fn export_me(
-    State(edge): State<AppState>,
-    caller: Caller,
-    Asking(by): Asking,
-) -> Result<Answer<Value>, Problem> {
-    let id = caller.user_or_refuse()?;
-    caller.require_fresh(FRESH_FOR)?;
-    Ok(Answer(edge.handles.accounts.people().export(by, id).await?))
-}
-
-/// Export what is kept of a user
-///
-/// Everything but secrets. Administrators may for everybody, others for themselves; with a recent sign-in.
-#[utoipa::path(get, path = "/api/v1/users/{id}/export", tag = "people", params(("id" = String, Path, format = "uuid")),
-    responses((status = 200, body = Object, description = "One member for each sort of data"),
-        (status = 403, description = "`accounts.not_fresh`"), (status = 404, description = "`accounts.user_not_found`")))]
-pub(crate) async fn export(
-    State(edge): State<AppState>,
-    caller: Caller,
-    Asking(by): Asking,
-    PathId(id): PathId,
-) -> Result<Answer<Value>, Problem> {
-    caller.require_fresh_user(FRESH_FOR)?;
-    Ok(Answer(edge.handles.accounts.people().export(by, id).await?))
 }
 
 /// Give out an invitation to set a password
